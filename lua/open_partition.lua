@@ -46,7 +46,7 @@ call('XADD', log_key, format('%d-%d', epoch, seq), 'd', digest, 'e', body, 'r', 
 if call('HLEN', hidden_key) > 0 then
   call('HSET', meta_key, fields.HAS_HIDDEN, 1)
 end
--- Who remembers what was lost before is told by `recovered` that it is settled.
+-- `recovered` tells a server that remembers an earlier loss that this loss is settled.
 call('HSET', meta_key, fields.EPOCH, epoch, fields.EPOCH_BEGINS_AFTER, last_seq, fields.RECOVERED, epoch)
 call('HDEL', meta_key, fields.CLOSED, fields.PROGRESS)
 return { 'ok', seq }

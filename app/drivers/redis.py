@@ -221,7 +221,7 @@ class RedisConnection:
             await self._greet(link)
 
     async def _close_former_nodes(self) -> None:
-        """Ends the connections to nodes that hold no slot any more: whoever still waits for one learns it so."""
+        """Ends the connections to nodes that hold no slot any more; calls that still wait there fail."""
         self._version = self._nodes.version
         for name in self._lost.keys() - set(self._nodes.names):
             del self._lost[name]

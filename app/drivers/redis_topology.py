@@ -59,7 +59,7 @@ class NodeMap:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The nodes that hold slots. Without a map: the one whose place is asked for with each connection."""
+        """The nodes that hold slots. Without a map: the one whose address is looked up for each connection."""
         return tuple(self._hosts) or (UNKNOWN,)
 
     def of_key(self, key: bytes | str) -> str:
@@ -172,7 +172,7 @@ async def _primary(url: RedisUrl) -> Host:
         ("SENTINEL", "MASTER", url.service),
     ]
     answers = await _answers([(host, url.sentinel_url(host)) for host in url.hosts], calls)
-    primaries = [(_config_epoch(state), place) for _, (place, state) in answers if isinstance(place, list)]
+    primaries = [(_config_epoch(state), address) for _, (address, state) in answers if isinstance(address, list)]
     if not primaries:
         raise _silence(f"Sentinel that knows {url.service!r}", url.hosts, answers)
     _, (name, port) = max(primaries, key=lambda one: one[0])
@@ -192,9 +192,9 @@ def _silence(what: str, hosts: Sequence[Host], answers: list[tuple[Host, list[An
     return ConnectionError(f"no {what} answers at {', '.join(map(str, hosts))}{detail}")
 
 
-async def _answers(places: Sequence[tuple[Host, str]], calls: Sequence[Call]) -> list[tuple[Host, list[Any]]]:
+async def _answers(addresses: Sequence[tuple[Host, str]], calls: Sequence[Call]) -> list[tuple[Host, list[Any]]]:
     """The replies of all hosts that answer soon, each asked on a connection of its own."""
-    tasks = [asyncio.create_task(_ask_host(host, url, calls)) for host, url in places]
+    tasks = [asyncio.create_task(_ask_host(host, url, calls)) for host, url in addresses]
     try:
         await asyncio.wait(tasks, timeout=LATER_ANSWERS_S_MAX)
         until = monotonic() + ANSWER_S_MAX

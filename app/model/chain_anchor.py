@@ -1,8 +1,8 @@
 """The heads of a deployment's ledger chains as a text to be kept elsewhere: an anchor.
 
 A line of JSON for each partition, and a last one that says of which deployment they are and when they were read. With a
-key, the last line ends with an HMAC over all: it proves that whoever has the key wrote the text. Who checks it has the
-same key, so it proves nothing between these two.
+key, the last line ends with an HMAC over all: it proves that an owner of the key wrote the text. The one who
+checks it has the same key, so it proves nothing between these two.
 """
 
 import hmac

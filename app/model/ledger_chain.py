@@ -1,6 +1,6 @@
 """The ledger chain: each row of a partition's ledger has a hash over itself and the hash of the row before it.
 
-Whoever changes, removes or inserts a row would have to make all later hashes anew, and needs the digest key for that.
+To change, remove or insert a row unseen, one would have to make all later hashes again, which takes the digest key.
 Texts that an erasure clears are not hashed themselves: their salted digests are. Without the salt, which goes with the
 text, a digest tells nothing of it.
 """

@@ -33,7 +33,7 @@ def urls_of_hosts(url: str) -> list[str]:
 
 
 def target_of(url: str) -> str:
-    """The kind of host that is meant, in the words of libpq's `target_session_attrs`: `read-write` if none is told."""
+    """The kind of host that is meant, in the words of libpq's `target_session_attrs`: `read-write` if it names none."""
     return dict(parse_qsl(urlsplit(url).query)).get("target_session_attrs", _WRITABLE)
 
 

@@ -27,7 +27,7 @@ async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
         await session.fetch("settle_dead_letters_of_user", intent.number)
         await session.fetch("replace_user_name", intent.number, name)
         await session.fetch("release_erased_user", intent.number)
-        # Last: whoever changes the deployment's state locks its row at the commit, behind all other rows.
+        # Last: a change of the deployment's state locks its row at the commit, behind all other rows.
         await session.fetch("increment_erasures")
 
 

@@ -209,7 +209,7 @@ class LogReader:
                 self._nodes.doubt()
             else:
                 if not isinstance(error, CallRefused) or error.code != "closed":
-                    await self._renew_marks(self._nodes.of(p))  # Writers are told, too.
+                    await self._renew_marks(self._nodes.of(p))  # Writers learn of it, too.
                 self._stop(p, lease, str(error))
 
 

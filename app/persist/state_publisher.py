@@ -1,7 +1,7 @@
-"""Following the changes of the deployment's state: what Redis was not told of is published, and Redis notes how far.
+"""Follows the changes of the deployment's state: publishes what Redis lacks, and notes in Redis how far that is.
 
-Whoever changes something tells Redis at once, and may die in between. A Redis that comes back older tells by its note
-what it has to be told again.
+A process that changes something publishes it at once, and may die before. A Redis that comes back older has an older
+note, which says from where to publish again.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ class StatePublisher:
     """One persister's share. `link` knows PUBLISHING_SCRIPTS; partitions: of the deployment."""
 
     async def publish(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
-        """Publishes what has changed since some partitions were told, on the nodes that answer: the others are told
+        """Publishes what has changed since the notes of some partitions, on the nodes that answer: on the others
         once they do. O(changes); RedisRefused, asyncpg's errors."""
         (row,) = await session.fetch("get_deployment")
         present = PresentNodes(link)

@@ -43,7 +43,7 @@ class RebuildMoved(Exception):
 
 
 class NamespaceRebuild:
-    """Writes one namespace of a closed partition. step: is told how many users were written."""
+    """Writes one namespace of a closed partition. step: called with the number of users that were written."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """A partition, or one namespace of it, written anew from the ledger while all other partitions serve.
 
-The partition is closed meanwhile. Whoever kills a rebuild starts it again: it goes on behind the last user that was
+The partition is closed meanwhile. A rebuild that was killed is started again: it goes on behind the last user that was
 written. Redis tells how far it is, in the very calls that write users, so a Redis that loses these loses that, too.
 """
 
@@ -48,7 +48,7 @@ from .namespace_rebuild import NamespaceRebuild, RebuildMoved, RebuildProgress
 LEASE_WAIT_S_MAX = 30.0
 #: Seconds between two looks at whether it has.
 _LEASE_POLL_S = 0.2
-#: Seconds that one statement of a rebuild may take: some hundred users, one of whom may have a million entries.
+#: Seconds that one statement of a rebuild may take: some hundred users; one of them may have a million entries.
 STATEMENT_S_MAX = 120.0
 #: A plan that did not know how many users it is for would compare each with each; none may scan a whole table.
 PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_custom_plan", "work_mem": "64MB"}

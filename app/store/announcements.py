@@ -21,7 +21,7 @@ class Announcer:
     """Announces to all partitions. fetch: a query of Postgres, which gives out the numbers.
 
     A partition whose node is away is left out, as long as others are told: it is compared with Postgres before it is
-    used again. behind: a number that none is to be lower than. StoreUnavailable and RedisRefused where none is told, or
+    used again. behind: no number may be lower than this one. StoreUnavailable and RedisRefused where none is told, or
     where one that answers refuses.
     """
 

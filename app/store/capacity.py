@@ -1,7 +1,7 @@
 """What Redis holds of the log and of grant ids, what it may hold, and how long that lasts at the present rate.
 
 The bounds are bytes over the whole deployment. Half of them is split evenly between the partitions; the other half goes
-to whoever needs it. So one busy partition may take more than half of all, and yet no other one is left without.
+to the partitions that need more. So one busy partition may take more than half of all, and no other one goes without.
 """
 
 from collections import deque
@@ -64,7 +64,7 @@ class Duration(NamedTuple):
 
 
 def split(whole: float, uses: Sequence[float]) -> list[float]:
-    """The bound of each of several users of a whole. Uses within these bounds never add up to more than the whole."""
+    """The bounds of several parts of a whole, by what each part uses. Uses within them never add up to more than it."""
     own = whole / 2 / len(uses)
     over = [max(0.0, use - own) for use in uses]
     free = max(0.0, whole / 2 - sum(over))

@@ -1,4 +1,4 @@
-"""Whoever caches values of Redis hears here which of them have changed."""
+"""Tells the caches of a process which values of Redis have changed."""
 
 from collections.abc import Callable
 

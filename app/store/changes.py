@@ -2,8 +2,8 @@
 ring beside it what the latest ones were, by name.
 
 `changes` numbers the changes of namespaces and API keys, `profiles` those of profiles; every round of reads reads both.
-An announcement takes its number once what it announces is published, so whoever has heard of a number from any
-partition can read every change up to it. A namespace with profiles of its own counts their changes in a hash of its
+An announcement takes its number once its change is published. So a process that knows a number, from any partition,
+can read every change up to it. A namespace with profiles of its own counts their changes in a hash of its
 own.
 """
 

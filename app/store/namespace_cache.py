@@ -253,6 +253,6 @@ def publish_key_call(record: KeyRecord) -> Call:
 
 
 def retract_key_call(key_id: str) -> Call:
-    """The call that makes an API key unknown for good, before that is announced: whoever publishes it late changes
+    """The call that makes an API key unknown for good, before that is announced: publishing it late changes
     nothing."""
     return evalsha(SET_IF_NEWER, [keys.API_KEYS], [key_id, f"{_REVOKED} null"])

@@ -45,10 +45,10 @@ async def replica_lacks(redis: RedisConnection, links: Sequence[NodeConnection],
         try:
             (reply,) = await link.run([CONNECTED_CALL])
         except REDIS_ERRORS:
-            continue  # Its silence is told elsewhere.
+            continue  # Other lines report its silence.
         count = read_connected(reply)
         if redis.is_alone and count == 0 and replicas == 1:
-            continue  # The usual way to run one Redis: who asks for more is told so by the answer.
+            continue  # The usual way to run one Redis; a request that asks for a replica gets a problem that says so.
         if count is not None and count < replicas:
             where = f"Redis at {name}" if name else "Redis"
             lines.append(

@@ -15,7 +15,7 @@ INTENTS_A_PAGE_MAX = 100
 
 
 async def open_hides(fetch: Fetch, p: int) -> list[VisibilityIntent]:
-    """Users to be hidden or erased of whom the ledger does not hold yet that a partition did so. O(open intents)."""
+    """Users to be hidden or erased whose hide in a partition the ledger does not hold yet. O(open intents)."""
     intents: list[VisibilityIntent] = []
     while rows := await fetch("get_open_intents", [p], intents[-1].version if intents else 0, INTENTS_A_PAGE_MAX):
         intents += map(intent_from_row, rows)

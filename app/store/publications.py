@@ -12,7 +12,7 @@ from .namespace_cache import CallRedis
 
 class Publisher:
     """Publishes through what answers one call at a time. has_several_nodes: what a deployment has once may lie on a
-    node that is away; then the change is announced all the same, and whoever hears of it reads Postgres."""
+    node that is away; then the change is announced all the same, and processes that learn of it read Postgres."""
 
     def __init__(self, call: CallRedis, announcer: Announcer, *, has_several_nodes: bool) -> None:
         self.call = call

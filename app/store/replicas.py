@@ -26,8 +26,8 @@ class ReplicaNeed(NamedTuple):
 
 
 def rewrite_seq_call(p: int) -> Call:
-    """Writes a partition's seq again: a wait behind it on the same connection covers every entry so far, whoever wrote
-    it. O(1)."""
+    """Writes a partition's seq again: a wait behind it on the same connection covers every entry so far, of all
+    processes. O(1)."""
     return evalsha(REWRITE_SEQ, [keys.meta(p)], [])
 
 

@@ -1,7 +1,7 @@
 """The deployment's state, published: Redis is told which namespaces, API keys, hidden users and profiles Postgres has.
 
-Whoever changes something tells Redis at once. This is for what Redis was not told, or has lost: each thing bears a
-version, so telling it again changes nothing, and nothing newer is overwritten.
+A process that changes something publishes it at once. This module publishes what Redis never got, or has lost: each
+thing bears a version, so publishing it again changes nothing, and nothing newer is overwritten.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ from .visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, inte
 
 #: The scripts by which the state is published.
 PUBLISHING_SCRIPTS: Sequence[Script] = (SET_IF_NEWER, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE, CLEAR_USER_STATE)
-#: Changes that are kept; whoever is farther behind is told everything.
+#: Changes that the journal keeps; a Redis that is farther behind gets everything.
 JOURNAL_CHANGES_MAX = 100_000
 #: Changes that are looked up at once, each by its own key.
 CHANGES_A_PAGE_MAX = 1_000
@@ -69,8 +69,8 @@ class StatePublication:
         self._partitions = range(partitions)
 
     async def publish_changes(self, since: int, until: int) -> None:
-        """Publishes what has changed behind a version of the state up to another one, and announces all of it: whoever
-        published it first may have ended before the announcement. RedisRefused; O(changes)."""
+        """Publishes what has changed behind a version of the state up to another one, and announces all of it: the
+        process that published it first may have ended before its announcement. RedisRefused; O(changes)."""
         while since < until:
             page_end = min(until, since + CHANGES_A_PAGE_MAX)
             rows = await self._fetch("get_state_changes", since, page_end, CHANGES_A_PAGE_MAX)
@@ -107,13 +107,13 @@ class StatePublication:
         await self._retract_unknown()
         for rows in _slices(await self._fetch("get_keys"), ROWS_A_CALL_MAX):
             await self._publish_keys(rows)
-        last = 0
-        while rows := await self._fetch("get_hiding_intents", last, STATES_A_CALL_MAX):
+        version = 0
+        while rows := await self._fetch("get_hiding_intents", version, STATES_A_CALL_MAX):
             await self._publish_states(rows)
-            last = rows[-1]["version"]
-        place = (0, -1)
-        while rows := await self._publish_profiles("get_profiles", *place, ROWS_A_CALL_MAX):
-            place = rows[-1]["user_number"], rows[-1]["namespace_id"]
+            version = rows[-1]["version"]
+        row_key = (0, -1)
+        while rows := await self._publish_profiles("get_profiles", *row_key, ROWS_A_CALL_MAX):
+            row_key = rows[-1]["user_number"], rows[-1]["namespace_id"]
         await self._clear_states(0, None)
         await self._forget_profiles(0, None)
         await self._announcer.announce_everything()
@@ -187,7 +187,7 @@ class StatePublication:
             await self._clear_states(namespace_id, p)
 
     async def _clear_states(self, namespace_id: int, partition: int | None) -> None:
-        """Ends the states of users of whom Postgres wishes nothing. O(users off the boards)."""
+        """Ends the states of users for whom Postgres has no intent. O(users off the boards)."""
         for p in self._partitions if partition is None else [partition]:
             key = keys.hidden_in(p, namespace_id) if namespace_id else keys.hidden(p)
             stored = {user: text.partition(" ")[0] async for user, text in hash_fields(self._link, key)}

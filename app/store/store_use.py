@@ -41,11 +41,11 @@ async def read_uses(redis: RedisConnection, partitions: Sequence[int]) -> list[P
     uses: list[PartitionUse | None] = []
     for i, numbers in enumerate(generations):
         head, *log = heads[3 * i : 3 * i + 3]
-        places, dedup = _places(head), [next(sizes) for _ in range(2 * len(numbers))]
-        if places is None or any(map(is_loss, (*log, *dedup))):
+        seqs, dedup = _seqs(head), [next(sizes) for _ in range(2 * len(numbers))]
+        if seqs is None or any(map(is_loss, (*log, *dedup))):
             uses.append(None)
             continue
-        seq, flushed = places
+        seq, flushed = seqs
         entries, log_bytes = map(_count, log)
         uses.append(PartitionUse(seq, max(0, seq - flushed), entries, log_bytes, _sum(dedup[::2]), _sum(dedup[1::2])))
     return uses
@@ -71,7 +71,7 @@ def _sum(replies: Sequence[Any]) -> int:
     return sum(map(_count, replies))
 
 
-def _places(head: Any) -> tuple[int, int] | None:
+def _seqs(head: Any) -> tuple[int, int] | None:
     """A head's seq, and that up to which the ledger has its entries; None where it cannot be read."""
     try:
         return int(head[0]), int(head[1].rpartition(b"-")[2])

@@ -102,7 +102,7 @@ class AckWait:
                 self._note(number, entry.namespace.partition, key, outcome, epoch=epoch)
 
     def note_correction(self, number: int, namespace: Namespace, receipt: CorrectionReceipt, epoch: int) -> None:
-        """Notes a correction that counted, or is so already. epoch: the partition's before the request."""
+        """Notes a correction that counted, now or before. epoch: the partition's before the request."""
         key = namespace.id, CORRECTION.name, receipt.grant_id, receipt.revision
         self._note(number, namespace.partition, key, receipt, epoch=epoch)
 
@@ -118,7 +118,7 @@ class AckWait:
     def _note(self, number: int, p: int, key: EntryKey, counted: Outcome | CorrectionReceipt, *, epoch: int) -> None:
         place = (counted.epoch or 0, counted.seq or 0)
         if self.level == "audit":
-            if counted.seq is not None:  # else the ledger itself said that it is so
+            if counted.seq is not None:  # else the ledger has it already
                 self._numbers.setdefault(key, []).append(number)
                 self._entries.append(CountedEntry(p, place, key))
             return

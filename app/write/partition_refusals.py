@@ -1,4 +1,4 @@
-"""What a client is told while a partition refuses writes."""
+"""The problems that clients get while a partition refuses writes."""
 
 import structlog
 

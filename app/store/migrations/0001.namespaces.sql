@@ -22,8 +22,8 @@ CREATE TABLE state_changes (
 );
 
 -- The numbers by which partitions in Redis are told that something has changed: of namespaces and API keys (`changes`), and of
--- profiles. The number of an announcement is taken once what it announces is published: whoever has heard of a number can read
--- all changes up to it.
+-- profiles. An announcement takes its number once its change is published: a process that knows a number can read all
+-- changes up to it.
 CREATE TABLE announcements (
     kind text PRIMARY KEY,
     number bigint NOT NULL DEFAULT 0

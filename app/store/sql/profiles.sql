@@ -17,8 +17,8 @@ SELECT folded_name, user_number, display_name, 1 FROM profiles
 -- name: search_users
 -- Users of a namespace ($1) whose id begins so ($2 up to $3), or whose display name there does ($4 up to $5, without case),
 -- behind a key and a number ($6, $7), each once: by the id where that matches, too. Looks at $8 of those that begin so
--- anywhere, answers $9 at most. $10: hidden users, too, and those without a grant of whom the namespace keeps anything.
--- key, number: of a user found; last_key, last_number: how far it looked; looked: at how many. O($8 × log n).
+-- anywhere, answers $9 at most. $10: hidden users, too, and those without a grant who have a profile or a state there.
+-- key, number: of a user that matches; last_key, last_number: how far it looked; looked: at how many. O($8 × log n).
 WITH looked AS MATERIALIZED (
     SELECT key, number, display_name FROM (
         (SELECT name COLLATE "C" AS key, number, NULL AS display_name, 0 AS kind FROM users

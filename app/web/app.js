@@ -1,4 +1,4 @@
-// The page: choose a board, follow it. Whatever comes from the server is only ever set as text.
+// The page: choose a board, follow it. What comes from the server is only ever set as text.
 import { Board } from './board.js';
 import { Live } from './live.js';
 
@@ -17,8 +17,8 @@ const EMPTY_LIST_MS = 5_000;
 const board = new Board($('rows'), $('row'));
 const count = new Intl.NumberFormat();
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-let spaces = [];
-let chosen = null; // {space, window, limit}
+let namespaces = [];
+let chosen = null; // {namespace, window, limit}
 let live = null;
 let drawn = ''; // the window whose rows are on the page
 let frame = 0;
@@ -39,7 +39,7 @@ async function list() {
   if (bearer !== token) return undefined; // Another key was entered meanwhile and has an answer of its own.
   if (status === 401 || status === 403) return refused();
   if (status === 200) {
-    spaces = body.namespaces;
+    namespaces = body.namespaces;
     misses = 0;
     if (live) offer();
     else follow();
@@ -47,7 +47,7 @@ async function list() {
     state('reconnecting', 'The server does not answer');
     note('The server does not answer', 'Trying again by itself.');
   }
-  const again = spaces.length ? LIST_MS : EMPTY_LIST_MS;
+  const again = namespaces.length ? LIST_MS : EMPTY_LIST_MS;
   const wait = status === 200 ? again : Math.min(again, 1_000 * 2 ** misses++);
   listing = setTimeout(list, wait * (0.75 + Math.random() / 2));
   return undefined;
@@ -63,49 +63,49 @@ function hang() {
   live = null;
 }
 
-// ---- The choice: it lives in the address, so that it can be shared and gone back to.
+// ---- The choice: it is in the address, so that it can be sent to others, and the way back works.
 
 function read() {
   let parts = [];
-  try { parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent); } catch { /* Garbled. */ }
+  try { parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent); } catch { /* Not an address of ours. */ }
   const [name = '', window = '', limit] = parts;
-  const listed = spaces.find((space) => space.name === name);
-  // One that is not listed may still be there: private, or made a moment ago. The server knows.
+  const listed = namespaces.find((namespace) => namespace.name === name);
+  // A namespace that is not listed may exist: private, or made a moment ago. The server knows.
   const unlisted = /^[A-Za-z0-9._-]{1,64}$/.test(name) ? { name, periods: USUAL } : undefined;
   return {
-    space: listed ?? unlisted ?? spaces[0],
+    namespace: listed ?? unlisted ?? namespaces[0],
     window: /^[A-Za-z0-9:._-]{1,80}$/.test(window) ? window : 'all',
     limit: LIMITS.includes(Number(limit)) ? Number(limit) : LIMITS[0],
   };
 }
 
-function link({ space, window, limit }) {
-  return `#/${space.name}/${window}${limit === LIMITS[0] ? '' : `/${limit}`}`;
+function link({ namespace, window, limit }) {
+  return `#/${namespace.name}/${window}${limit === LIMITS[0] ? '' : `/${limit}`}`;
 }
 
 function pick(change) {
-  if (chosen?.space) location.hash = link({ ...chosen, ...change });
+  if (chosen?.namespace) location.hash = link({ ...chosen, ...change });
 }
 
-// Puts the choice into the controls. What is as it was stays untouched: somebody may be using it.
+// Puts the choice into the controls. A control that has not changed stays untouched: somebody may be using it.
 function offer() {
   chosen = read();
-  const { space, window, limit } = chosen;
-  if (!space) return;
-  const boards = spaces.some(({ name }) => name === space.name) ? spaces : [space, ...spaces];
+  const { namespace, window, limit } = chosen;
+  if (!namespace) return;
+  const boards = namespaces.some(({ name }) => name === namespace.name) ? namespaces : [namespace, ...namespaces];
   const options = boards.map((board) => [label(board) + (board.visibility === 'private' ? ' · private' : ''), board.name]);
   fill($('namespace'), options, () => options.map((option) => new Option(...option)));
-  const windows = space.periods.includes(window) ? space.periods : [...space.periods, window];
+  const windows = namespace.periods.includes(window) ? namespace.periods : [...namespace.periods, window];
   fill($('windows'), windows, () => [$('windows').firstElementChild, ...windows.map(segment)]);
   for (const input of $('windows').querySelectorAll('input')) input.checked = input.value === window;
-  $('namespace').value = space.name;
+  $('namespace').value = namespace.name;
   $('limit').value = limit;
-  $('title').textContent = $('title').title = label(space);
-  document.title = `${label(space)} · ${PERIODS[window] ?? window}`;
+  $('title').textContent = $('title').title = label(namespace);
+  document.title = `${label(namespace)} · ${PERIODS[window] ?? window}`;
 }
 
-function label(space) {
-  return space.display_name || space.name;
+function label(namespace) {
+  return namespace.display_name || namespace.name;
 }
 
 function fill(element, content, make) {
@@ -124,26 +124,26 @@ function segment(window) {
 
 function follow() {
   offer();
-  const { space, window, limit } = chosen;
-  if (!space) {
+  const { namespace, window, limit } = chosen;
+  if (!namespace) {
     state('idle', '');
     return note('No public board yet', 'One appears here as soon as there is one.', 'Use a key', openKey);
   }
   history.replaceState(null, '', link(chosen));
   clear();
-  const view = { namespace: space.name, window, limit };
+  const view = { namespace: namespace.name, window, limit };
   if (live) return live.follow(view);
   const url = `${location.origin.replace(/^http/, 'ws')}/v1/live`;
   live = new Live({ url, board: view, token, onState: state, onBoard: () => { frame ||= requestAnimationFrame(draw); } });
   return undefined;
 }
 
-// ---- What is told.
+// ---- The text above and below the board.
 
 function state(name, why) {
   const [title, reason] = $('state').children;
   $('state').dataset.state = document.body.dataset.state = name;
-  // Only what changed is set: this is read aloud.
+  // Only what changed is set: screen readers read it aloud.
   if (title.textContent !== STATES[name]) title.textContent = STATES[name];
   if (reason.textContent !== why) reason.textContent = why;
   if (name !== 'stopped') return;
@@ -168,16 +168,16 @@ function clear() {
   note();
 }
 
-// At most once a frame of the screen, however many changes came.
+// Draws at most once a frame of the screen, however many changes came.
 function draw() {
   frame = 0;
   const info = live?.info;
-  if (!info) return; // A whole state is under way; the last one stays.
+  if (!info) return; // A whole state is on its way; the last one stays.
   if (drawn !== info.window) clear();
   drawn = info.window;
   const entries = live.rows();
   note(...(entries.length ? [] : ['No scores yet', 'The first one appears here by itself.']));
-  board.draw(entries, chosen.space);
+  board.draw(entries, chosen.namespace);
   $('meta').textContent = `${count.format(info.total)} ${info.total === 1 ? 'player' : 'players'} · ${span(info)}`;
   $('version').textContent = `Version ${info.version}`;
   $('updated').textContent = `Updated ${clock.format(info.at)}`;
@@ -187,9 +187,9 @@ function span({ window, starts, ends }) {
   if (!starts) return PERIODS.all;
   try {
     const [first, last] = [new Date(starts), new Date(Date.parse(ends) - 1)];
-    // Hours, and days that begin after midnight, are told with the time.
-    const timed = last - first < 20 * 3_600_000 || (chosen.space.day_starts ?? '00:00') !== '00:00';
-    const how = { dateStyle: 'medium', timeZone: chosen.space.timezone ?? 'UTC', ...(timed && { timeStyle: 'short' }) };
+    // Hours, and days that begin after midnight, have the time, too.
+    const timed = last - first < 20 * 3_600_000 || (chosen.namespace.day_starts ?? '00:00') !== '00:00';
+    const how = { dateStyle: 'medium', timeZone: chosen.namespace.timezone ?? 'UTC', ...(timed && { timeStyle: 'short' }) };
     return new Intl.DateTimeFormat(undefined, how).formatRange(first, last);
   } catch {
     return window; // A time zone that this browser does not know.
@@ -210,18 +210,18 @@ function useKey(key) {
   $('key-open').textContent = key ? 'Key in use' : 'Use a key';
   $('key-dialog').close();
   hang();
-  spaces = [];
+  namespaces = [];
   clear();
   list();
 }
 
-$('namespace').onchange = () => pick({ space: { name: $('namespace').value } });
+$('namespace').onchange = () => pick({ namespace: { name: $('namespace').value } });
 $('limit').onchange = () => pick({ limit: Number($('limit').value) });
 $('choice').onsubmit = (event) => event.preventDefault();
 $('key-open').onclick = openKey;
 $('key-form').onsubmit = (event) => { event.preventDefault(); useKey($('key').value.trim()); };
 $('key-forget').onclick = () => useKey('');
-addEventListener('hashchange', () => (spaces.length || live ? follow() : undefined));
+addEventListener('hashchange', () => (namespaces.length || live ? follow() : undefined));
 addEventListener('online', () => live?.nudge());
 document.addEventListener('visibilitychange', () => document.hidden || live?.nudge());
 useKey(token);

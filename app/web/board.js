@@ -1,4 +1,4 @@
-// The rows of a board, drawn: what changed is lit up, and rows move to where they now belong.
+// Draws the rows of a board: what changed is lit up, and rows move to their new positions.
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -14,7 +14,7 @@ export class Board {
 
   // entries: in the order of the list; rules: the namespace's, as far as they are known.
   draw(entries, { scale, order }) {
-    const before = this.places();
+    const before = this.tops();
     const present = new Set(entries.map((entry) => entry.user_id));
     for (const [user, row] of this.rows) {
       if (present.has(user)) continue;
@@ -24,12 +24,12 @@ export class Board {
     const most = Math.max(...entries.map((entry) => entry.score));
     const digits = { minimumFractionDigits: scale ?? 0, maximumFractionDigits: scale ?? 6 };
     const scores = new Intl.NumberFormat(undefined, digits);
-    entries.forEach((entry, place) => {
+    entries.forEach((entry, index) => {
       const row = this.rows.get(entry.user_id) ?? this.create(entry);
       const gain = update(row, entry, scores);
-      if (gain) tell(row, scores.format(Math.abs(gain)), gain > 0, order !== 'asc');
-      row.element.style.setProperty('--share', most > 0 ? Math.max(0, entry.score / most) : 0);
-      const there = this.body.children[place];
+      if (gain) showGain(row, scores.format(Math.abs(gain)), gain > 0, order !== 'asc');
+      row.element.style.setProperty('--part', most > 0 ? Math.max(0, entry.score / most) : 0);
+      const there = this.body.children[index];
       if (there !== row.element) this.body.insertBefore(row.element, there ?? null);
     });
     if (!calm.matches) this.move(before);
@@ -44,30 +44,30 @@ export class Board {
     return row;
   }
 
-  // Where each row is seen now, in the middle of a move too.
-  places() {
+  // The top of each row as it is on the screen now, in the middle of a move, too.
+  tops() {
     const top = this.body.getBoundingClientRect().top;
     return new Map([...this.rows].map(([user, { element }]) => [user, element.getBoundingClientRect().top - top]));
   }
 
-  // FLIP: every row stands where it belongs already; it is shown coming from where it was seen.
+  // FLIP: every row is in its new position already, and is drawn as if it came from its old one.
   move(before) {
     const top = this.body.offsetTop;
     for (const [user, row] of this.rows) {
       const [from, to] = [before.get(user), row.element.offsetTop - top];
       if (from === undefined) row.element.animate([{ opacity: 0 }, {}], 300);
-      else if (to !== row.place) { // Else it stands, or is on its way there.
+      else if (to !== row.top) { // Else it is there, or on its way.
         row.moving?.cancel();
-        const zIndex = from > to ? 1 : 0; // Who rises passes in front.
+        const zIndex = from > to ? 1 : 0; // A row that rises passes in front.
         const way = [{ transform: `translateY(${from - to}px)`, zIndex }, { transform: 'none', zIndex }];
         row.moving = row.element.animate(way, { duration: 450, easing: 'cubic-bezier(.2, .8, .2, 1)' });
       }
-      row.place = to;
+      row.top = to;
     }
   }
 }
 
-// Returns by how much the score differs from the one drawn last.
+// Writes an entry into its row. Returns by how much the score has changed since the last drawing.
 function update(row, entry, scores) {
   const name = entry.display_name || entry.user_id;
   row.element.dataset.rank = row.cell('.rank span').textContent = entry.rank;
@@ -83,7 +83,7 @@ function update(row, entry, scores) {
   return gain;
 }
 
-// Another site's picture learns nothing of this page; where it does not load, the initial stands.
+// A picture of another site, which learns nothing of this page; the initial where it does not load.
 function portrait(name, avatar) {
   const initial = document.createTextNode(/[\p{L}\p{N}\p{Extended_Pictographic}]/u.exec(name)?.[0].toUpperCase() ?? '·');
   if (!/^https:\/\//.test(avatar ?? '')) return initial;
@@ -92,7 +92,7 @@ function portrait(name, avatar) {
   return image;
 }
 
-function tell(row, amount, up, upIsGood) {
+function showGain(row, amount, up, upIsGood) {
   const chip = row.cell('.gain');
   chip.textContent = (up ? '+' : '−') + amount;
   chip.dataset.good = up === upIsGood;

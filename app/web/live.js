@@ -3,17 +3,17 @@
 export const SUBPROTOCOL = 'leaderboard.v1';
 const SILENCE_MS = 35_000; // The server speaks at least every 25 s.
 const ANSWER_MS = 5_000;
-const STABLE_MS = 5_000; // A subscription that lived this long has earned a quick return.
+const STABLE_MS = 5_000; // After a subscription that lasted this long, the next try comes soon.
 const DRAIN_MS_MAX = 60_000;
 
-// Closed for a cause that trying again does not mend.
+// Codes of a close after which trying again does not help.
 const FATAL = {
   4001: 'The key was not accepted',
   4003: 'The key does not open this board',
   4013: 'The server takes no more from here: a limit is reached',
   4400: 'This page and the server do not understand each other; reload the page',
 };
-// How the others are come back to: [reason, first wait, longest wait], in ms.
+// How to come back after the other codes: [reason, first wait, longest wait], in ms.
 const LOST = ['Connection lost', 500, 15_000];
 const RESTART = ['The server is restarting', 1_000, 15_000];
 const RETURNS = {
@@ -24,7 +24,7 @@ const RETURNS = {
   4200: RESTART,
   1012: RESTART,
 };
-// A subscription's faults that pass by themselves; any other stays.
+// Errors of a subscription that pass by themselves; all others stay.
 const PASSING = {
   store_unavailable: 'The server cannot reach its store',
   recovering: 'The server is recovering',
@@ -83,7 +83,7 @@ export class Live {
   }
 
   connect() {
-    if (!this.waiting) this.onState('connecting', ''); // Else the reason to reconnect stands until it is mended.
+    if (!this.waiting) this.onState('connecting', ''); // Else the reason to reconnect stays until it has worked.
     this.close();
     const socket = this.socket = new this.Socket(this.url, SUBPROTOCOL);
     const mine = (handle) => (event) => { if (this.socket === socket) handle(event); };
@@ -110,7 +110,7 @@ export class Live {
     this.current = 0;
   }
 
-  // An id of its own each time tells apart the frames of an earlier subscription that are still on their way.
+  // Each subscription has an id of its own: frames of an earlier one may still be on their way.
   subscribe() {
     this.unsubscribe();
     this.current = ++this.number;
@@ -147,7 +147,7 @@ export class Live {
     return this.onBoard();
   }
 
-  // A change to a state that is not here: take the whole anew, and not in a tight loop if it happens again.
+  // A change to a state that is not here: take the whole state again, and not in a tight loop.
   gap() {
     this.forget();
     this.unsubscribe();
@@ -172,7 +172,7 @@ export class Live {
     this.onState('stopped', why);
   }
 
-  // Silence is not rest: without a word for too long, ask; without an answer, the connection is no more.
+  // After a long silence, ask; without an answer, the connection is gone.
   listen() {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => (this.ready ? this.ask() : this.drop(LOST)), SILENCE_MS);
@@ -200,7 +200,7 @@ export class Live {
     this.later(() => this.connect(), retryMs ? retryMs * (1 + this.random()) : wait);
   }
 
-  // Exponential, with jitter over the upper half; from the start again after a subscription that lasted.
+  // Exponential, with jitter over the upper half; from the beginning after a subscription that lasted.
   wait(first, longest) {
     if (this.current && performance.now() - this.subscribedAt > STABLE_MS) this.tries = 0;
     return Math.min(longest, first * 2 ** this.tries++) * (0.5 + this.random() / 2);

@@ -34,7 +34,7 @@ def test_seq_is_contiguous_and_names_the_stream_entry(partition: Any) -> None:
     assert [name for name, _ in partition.store.xrange(keys.log(P))] == [b"1-1", b"1-2", b"1-3"]
 
 
-def test_entries_of_one_batch_see_each_other(partition: Any) -> None:
+def test_entries_of_one_bundle_see_each_other(partition: Any) -> None:
     outcomes = partition.call(*(partition.entry(f"g{i}", amount=i) for i in (1, 2, 3)), partition.entry("g2", amount=2))
     assert [(o.code, o.score, o.previous) for o in outcomes] == [
         ("applied", 1, None),
@@ -91,17 +91,17 @@ def test_a_namespace_takes_a_thousand_categories(partition: Any) -> None:
 def test_atomic_is_all_or_none(partition: Any) -> None:
     partition.call(partition.entry("g1", amount=5))
     before = partition.dump()
-    batch = [partition.entry("g2"), partition.entry("g1", amount=6), partition.entry("g3")]
-    assert partition.codes(*batch, atomic=True) == ["unapplied", "grant_conflict", "unapplied"]
+    bundle = [partition.entry("g2"), partition.entry("g1", amount=6), partition.entry("g3")]
+    assert partition.codes(*bundle, atomic=True) == ["unapplied", "grant_conflict", "unapplied"]
     assert partition.dump() == before
-    assert partition.codes(batch[0], batch[2], atomic=True) == ["applied", "applied"]
+    assert partition.codes(bundle[0], bundle[2], atomic=True) == ["applied", "applied"]
 
 
 def test_a_resend_gets_the_answer_of_its_first_sending(partition: Any) -> None:
     partition.call(partition.entry("g0", amount=1))
-    batch = [partition.entry("g0", amount=1), partition.entry("g1", amount=5), partition.entry("g2", amount=7)]
-    first = partition.call(*batch)
-    again = partition.call(*batch, resend_after=1)
+    bundle = [partition.entry("g0", amount=1), partition.entry("g1", amount=5), partition.entry("g2", amount=7)]
+    first = partition.call(*bundle)
+    again = partition.call(*bundle, resend_after=1)
     assert [o.code for o in first] == ["duplicate", "applied", "applied"]
     assert [(o.code, o.seq, o.score, o.previous) for o in again[1:]] == [
         (o.code, o.seq, o.score, o.previous) for o in first[1:]
@@ -167,13 +167,13 @@ def test_a_planted_wrong_type_makes_no_half_write(partition: Any, key: str, kind
     partition.store.delete(key)
     partition.store.set(key, "not what it should be")
     before = partition.dump()
-    batch = [partition.entry(f"g{i}", user="victim" if i == place else f"u{i}") for i in range(3)]
+    bundle = [partition.entry(f"g{i}", user="victim" if i == place else f"u{i}") for i in range(3)]
     if key in (keys.rules(P), keys.dedup(P, 1), keys.log(P), keys.meta(P)):
         with pytest.raises(CallRefused, match="corrupt"):
-            partition.call(*batch)
+            partition.call(*bundle)
         assert partition.dump() == before
         return
-    codes = partition.codes(*batch)
+    codes = partition.codes(*bundle)
     if "victim" in key:
         assert codes == ["corrupt" if i == place else "applied" for i in range(3)]
         assert partition.store.get(key) == b"not what it should be"

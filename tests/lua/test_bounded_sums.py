@@ -59,8 +59,8 @@ def test_any_stretch_adds_up_whatever_happens(partition: Any, rules: dict[str, A
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True, **rules))
     random = Random(most)
     for turn in range(20):
-        batch = some_entries(partition, random, f"g{turn}", most)
-        assert set(partition.codes(*batch)) <= {"applied", "score_overflow", "corrupt"}
+        bundle = some_entries(partition, random, f"g{turn}", most)
+        assert set(partition.codes(*bundle)) <= {"applied", "score_overflow", "corrupt"}
         if turn % 3 == 0:
             veil(partition, turn + 1, random.choice(USERS), random.choice([HIDE, HIDE, UNHIDE]))
         if turn == 19:
@@ -77,12 +77,12 @@ def test_any_stretch_adds_up_whatever_happens(partition: Any, rules: dict[str, A
 
 
 def test_a_crowd_of_the_greatest_scores(partition: Any) -> None:
-    """512 users a batch, each from the lowest score there is to the highest: what moves is far beyond a double."""
+    """512 users a bundle, each from the lowest score there is to the highest: what moves is far beyond a double."""
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True, aggregation="latest"))
     for turn, sign in enumerate((-1, 1, -1)):
         amounts = [sign * (UNITS_MAX - i) for i in range(500)]
-        batch = [partition.entry(f"g{turn}-{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(amounts)]
-        assert set(partition.codes(*batch)) == {"applied"}
+        bundle = [partition.entry(f"g{turn}-{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(amounts)]
+        assert set(partition.codes(*bundle)) == {"applied"}
         assert tree(partition, "all") == planted_tree(amounts, 1)
         bounds = ScoreBounds(amounts[250], UNITS_MAX) if sign > 0 else ScoreBounds(-UNITS_MAX, amounts[250])
         assert stats(partition, bounds=bounds).sums == ScoreSums(sum(amounts[:251]), None)

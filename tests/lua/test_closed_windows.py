@@ -73,9 +73,9 @@ def test_a_window_is_closed_by_the_stores_own_clock(partition: Any) -> None:
     assert partition.codes(partition.entry("g2"), seal(partition)) == ["applied", "applied"]
 
 
-def test_a_seal_closes_for_what_follows_in_its_batch(partition: Any) -> None:
-    batch = [partition.entry("g1"), seal(partition), partition.entry("g2"), backfilled(partition, "g3")]
-    assert partition.codes(*batch) == ["applied", "applied", "window_closed", "applied"]
+def test_a_seal_closes_for_what_follows_in_its_bundle(partition: Any) -> None:
+    bundle = [partition.entry("g1"), seal(partition), partition.entry("g2"), backfilled(partition, "g3")]
+    assert partition.codes(*bundle) == ["applied", "applied", "window_closed", "applied"]
     assert (board(partition, "all"), board(partition, WEEK), board(partition, DAY)) == (10, 10, 5)
 
 

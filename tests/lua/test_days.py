@@ -100,12 +100,12 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
     some = [date(2021, 1, 1) + timedelta(days=random.randrange(700)) for _ in range(12)]
     states: dict[str, GrantState] = {}
     for step in range(200):
-        batch = []
+        bundle = []
         for i in range(random.choice((1, 1, 4))):
             if len(states) < 20 or random.random() < 0.2:
                 entry = grant(daily, f"g{step}-{i}", random.choice(some), category=random.choice(("red", None)))
                 states[entry.body.grant_id] = state_from_entry(entry.body, 1)
-                batch.append(entry)
+                bundle.append(entry)
                 continue
             before = random.choice(list(states.values()))
             day = random.choice(some)
@@ -116,9 +116,9 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
                 changes = {"voided": not before.voided}
             after = replaced(before, **changes)
             others = [grant for grant in states.values() if not grant.voided and grant.grant_id != before.grant_id]
-            batch.append(correct(before, after, others, daily))
+            bundle.append(correct(before, after, others, daily))
             states[before.grant_id] = replaced(after, revision=before.revision + 1)
-        assert set(daily.codes(*batch)) == {"applied"}
+        assert set(daily.codes(*bundle)) == {"applied"}
         expected = sorted({str(grant.day) for grant in states.values() if not grant.voided})
         assert [day.isoformat() for day in days(daily)] == expected
 

@@ -64,7 +64,7 @@ def veil(partition: Any, version: int, user: str, desired_state: str) -> None:
 
 def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[PlannedEntry]:
     """Grants and corrections of a few users, some of them with two targets."""
-    batch = []
+    bundle = []
     for i in range(random.choice([1, 3, 20])):
         user, amount = random.choice(USERS), random.choice([random.randint(-most, most), most, -most, 0, 1])
         entry = partition.entry(f"{tag}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
@@ -76,8 +76,8 @@ def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[Pl
         if random.random() < 0.3:
             entry.boards = ("all",)  # a user comes with two targets
             entry.ops = None if entry.ops is None else CellOps((SetCell(1, amount),))
-        batch.append(entry)
-    return batch
+        bundle.append(entry)
+    return bundle
 
 
 RULES: list[dict[str, Any]] = [
@@ -96,8 +96,8 @@ def test_sums_are_those_of_the_scores_whatever_happens(partition: Any, rules: di
     partition.space = Namespace(7, "race", P, 1, Rules(**rules))
     random = Random(most)
     for turn in range(30):
-        batch = some_entries(partition, random, f"g{turn}", most)
-        assert {"applied"} <= {*partition.codes(*batch), "applied"} <= {"applied", "score_overflow", "corrupt"}
+        bundle = some_entries(partition, random, f"g{turn}", most)
+        assert {"applied"} <= {*partition.codes(*bundle), "applied"} <= {"applied", "score_overflow", "corrupt"}
         if turn % 3 == 0:
             veil(partition, turn + 1, random.choice(USERS), random.choice([HIDE, HIDE, UNHIDE]))
         if turn == 29:
@@ -123,8 +123,8 @@ def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     amount = 10**10 * UNITS_MAX
     partition.store.hset(keys.namespace(P, 7), "t:all", f"{sign * amount} {amount * UNITS_MAX}")
     before = partition.store.hget(keys.namespace(P, 7), "t:all")
-    batch = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
-    assert set(partition.codes(*batch)) == {"applied"}
+    bundle = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
+    assert set(partition.codes(*bundle)) == {"applied"}
     added = [sign * (UNITS_MAX - i) for i in range(200)]
     squares = amount * UNITS_MAX + sum(score * score for score in added)
     assert stats(partition).sums == ScoreSums(sign * amount + sum(added), squares)
@@ -154,10 +154,10 @@ def test_planted_sums_that_are_none_are_met_before_the_first_write(partition: An
 
 def test_so_many_boards_at_once(partition: Any) -> None:
     """What a call writes of a namespace is more than Lua unpacks at once."""
-    batch = [partition.entry(f"g{i}", user=f"u{i}") for i in range(5)]
-    for i, entry in enumerate(batch):
+    bundle = [partition.entry(f"g{i}", user=f"u{i}") for i in range(5)]
+    for i, entry in enumerate(bundle):
         entry.boards = ("all", *(f"season:s{k}:c{i}" for k in range(1000)))
-    assert set(partition.codes(*batch)) == {"applied"}
+    assert set(partition.codes(*bundle)) == {"applied"}
     assert stats(partition).sums == ScoreSums(25, 125)
     assert stats(partition, "season:s999:c4").sums == ScoreSums(5, 25)
     assert partition.store.hget(keys.namespace(P, 7), "v:season:s999:c4") == b"5"

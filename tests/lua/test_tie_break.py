@@ -61,13 +61,13 @@ def test_the_line_depends_on_the_grants_alone(partition: Any, aggregation: str, 
     by_moment(partition, aggregation=aggregation, order=order, periods=("all", "day"), ranking="dense")
     random, grants = Random(f"{aggregation} {order} {size}"), list[tuple[PlannedEntry, int]]()
     for turn in range(0, 84, size):
-        batch = [
+        bundle = [
             partition.entry(f"g{turn}-{i}", random.choice(USERS), random.choice((-1, 0, 0, 1, 2)), _moment(random))
             for i in range(size)
         ]
-        outcomes = partition.call(*batch)
+        outcomes = partition.call(*bundle)
         assert {outcome.code for outcome in outcomes} == {"applied"}
-        grants += [(entry, outcome.seq) for entry, outcome in zip(batch, outcomes, strict=True)]
+        grants += [(entry, outcome.seq) for entry, outcome in zip(bundle, outcomes, strict=True)]
         assert line(partition) == expected_line(partition.space, grants), turn
     assert line(partition, "2023-11-14") == line(partition)
     # Hidden and shown again, they stand where they stood.

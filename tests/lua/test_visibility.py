@@ -215,12 +215,12 @@ def test_what_is_not_what_it_should_be_is_met_before_the_first_write(partition: 
         partition.store.zrem(keys.board(P, 7, "2023-11"), "otter")
         partition.store.hset(keys.balances(P, 7) + "otter", "h:2023-11", "x")
     before = partition.dump()
-    batch = [partition.entry("g3"), partition.entry("g2", user="hare")]
+    bundle = [partition.entry("g3"), partition.entry("g2", user="hare")]
     if planted == "score":
-        assert partition.codes(batch[0]) == ["corrupt"]
+        assert partition.codes(bundle[0]) == ["corrupt"]
     else:
         with pytest.raises(CallRefused, match="corrupt"):
-            partition.call(*batch)
+            partition.call(*bundle)
     assert partition.dump() == before
 
 

@@ -116,7 +116,7 @@ SCRIPTS = [
         ("tests/lua/test_aggregation.py",),
     ),
     Mutant(
-        "an atomic batch is all or nothing",
+        "an atomic call is all or nothing",
         "lua/apply.lua",
         "if is_atomic and is_refused then",
         "if false then",

@@ -27,8 +27,8 @@ def head(
         Path | None, typer.Option(help=f"A file of {KEY_BYTES_MIN} or more secret bytes: the text gets an HMAC by it.")
     ] = None,
 ) -> None:
-    """Prints the hash of the last row of each partition: a line of JSON each, and one for all. Keep it where nobody can
-    write who can write Postgres; `leaderboard verify --chain --anchor FILE` compares."""
+    """Prints the hash of the last row of each partition: a line of JSON each, and one for all. Keep it out of
+    reach of those who can write Postgres; `leaderboard verify --chain --anchor FILE` compares."""
     print(asyncio.run(_head(read_settings(), key)), end="")
 
 
@@ -56,8 +56,11 @@ async def find_anchors(postgres: Postgres, file: Path, key: Path | None) -> dict
     except ValueError as error:
         raise FindingError(f"{file}: {error}") from None
     row = await postgres.fetch_one("get_deployment")
-    if row is None or row["id"] != text.deployment:
-        raise FindingError(f"{file}: is of deployment {text.deployment}")
+    own = None if row is None else row["id"]
+    if own != text.deployment:
+        raise FindingError(
+            f"{file}: is of deployment {text.deployment}, and this is {own or 'none: it is not migrated'}"
+        )
     return {anchor.partition: anchor for anchor in text.anchors}
 
 

@@ -22,12 +22,28 @@ from app.settings import read_settings
 from app.store import fields, keys
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
-from tests.support.template import DIGEST_KEY, NO_FSYNC, PARTITIONS, fill, here, migrate_here, template
+from tests.support.template import DIGEST_KEY, PARTITIONS, THROWAWAY, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
 EXEMPT = pytest.StashKey[list[str]]()
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+#: Where Linux has a file system in memory, and the bytes that must be free there before the tests use it.
+MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 4 << 30
+
+
+def _use_memory() -> None:
+    """Temporary folders lie in memory where it has room: a copy of the stores is a thousand files, which cost a disk's
+    file system up to a second each time. What a killed process wrote survives it in either place."""
+    if MEMORY.is_dir():
+        memory = os.statvfs(MEMORY)
+        if memory.f_bavail * memory.f_frsize >= MEMORY_BYTES_MIN and not memory.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+_use_memory()
 
 
 class Stack:
@@ -247,7 +263,7 @@ def running_stack(
 ) -> Iterator[Stack]:
     """A running system in a folder, gone at the end."""
     nodes, stores = topology_of_run(folder / "nodes"), template(factory)
-    stack = Stack(folder, stores if nodes is None else stores / "schema", NO_FSYNC, nodes)
+    stack = Stack(folder, stores if nodes is None else stores / "schema", THROWAWAY, nodes)
     stack.extra |= {"LEADERBOARD_CHORES_S": "0.5", **(settings or {})}
     try:
         stack.up()

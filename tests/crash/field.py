@@ -24,7 +24,7 @@ from tests.crash.spaces import AGGREGATION, SPACES, USERS
 from tests.crash.watchers import Reader, Warden, Watcher
 from tests.support.checked_deployment import verify
 from tests.support.tcp_proxy import TcpProxy
-from tests.support.template import NO_FSYNC
+from tests.support.template import THROWAWAY
 from tests.support.time_counts import check_counts
 
 PARTITIONS = 16
@@ -250,7 +250,7 @@ class Field:
 @contextmanager
 def field(folder: Path, seed: int, stores: Path | None = None) -> Iterator[Field]:
     """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of."""
-    stack = LinkedStack(folder, stores, NO_FSYNC)
+    stack = LinkedStack(folder, stores, THROWAWAY)
     stack.extra |= SETTINGS
     with ExitStack() as ends:
         links = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Stack
 from tests.support.postgres_pair import PostgresPair
 from tests.support.raw_clients import wait_until
-from tests.support.template import NO_FSYNC, template
+from tests.support.template import THROWAWAY, template
 
 GRANTS = "/v1/namespaces/race/grants"
 
@@ -53,7 +53,7 @@ class Writer:
 
 @pytest.fixture
 def stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    own = Stack(tmp_path, template(tmp_path_factory), NO_FSYNC)
+    own = Stack(tmp_path, template(tmp_path_factory), THROWAWAY)
     own.extra["LEADERBOARD_CHORES_S"] = "0.5"
     try:
         yield own

@@ -16,7 +16,7 @@ import redis
 from app.model.namespace import partition_of
 from app.store import keys
 from tests.conftest import Stack
-from tests.support.template import NO_FSYNC, template
+from tests.support.template import THROWAWAY, template
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,7 +29,7 @@ RULES = {"group": GROUP, "accept_past": None, "category_boards": True, "periods"
 def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A system whose quotas are small."""
     folder = tmp_path_factory.mktemp("quotas")
-    stack = Stack(folder, template(tmp_path_factory), NO_FSYNC)
+    stack = Stack(folder, template(tmp_path_factory), THROWAWAY)
     stack.extra |= {
         "LEADERBOARD_CHORES_S": "0.5",
         "LEADERBOARD_KEY_NAMESPACES_MAX": str(SPACES),

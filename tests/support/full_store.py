@@ -14,7 +14,7 @@ import redis
 from app.embedded import ValkeyProcess, free_port
 from app.embedded.valkey import valkey_binary
 from tests.conftest import Stack
-from tests.support.template import NO_FSYNC
+from tests.support.template import THROWAWAY
 
 META = {"lap": "x" * 900}
 #: Bytes that a full Redis lacks.
@@ -42,7 +42,7 @@ def score(client: httpx.Client) -> Any:
 @contextmanager
 def stack_with(folder: Path, binary: Path, **options: str) -> Iterator[Stack]:
     """A system of its own on a build of Redis, with one namespace."""
-    stack = Stack(folder, None, NO_FSYNC)
+    stack = Stack(folder, None, THROWAWAY)
     stack.valkey = stack.redis = ValkeyProcess(folder, free_port(), binary=binary, options=options)
     stack.extra |= {"LEADERBOARD_CHORES_S": "0.5", "LEADERBOARD_REDIS_DURABILITY": options.get("appendfsync", "always")}
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 
 from app.embedded import PostgresProcess, free_port
-from tests.support.template import NO_FSYNC, fill
+from tests.support.template import THROWAWAY, fill
 
 #: Seconds for the standby to follow, or to become the primary.
 FOLLOW_S_MAX = 30.0
@@ -20,7 +20,7 @@ class PostgresPair:
         fill(stores, folder)
         self.primary = primary
         address = f"host=127.0.0.1 port={primary.port} user=leaderboard password={_password(folder)}"
-        options = NO_FSYNC | {"primary_conninfo": address, "wal_retrieve_retry_interval": "100ms"}
+        options = THROWAWAY | {"primary_conninfo": address, "wal_retrieve_retry_interval": "100ms"}
         self.standby = PostgresProcess(folder, free_port(), options=options)
         signal_file = self.standby.data / "standby.signal"
         signal_file.touch()

@@ -21,6 +21,8 @@ from .write.committer import Committer
 LAG_S_MAX = 2.0
 #: Lines of /readyz about failing work: one screen. The persister's log has all of it.
 FAULT_LINES_MAX = 20
+# The option of a command that is for one partition.
+_PARTITION = " --partition "
 
 
 class Health:
@@ -72,7 +74,7 @@ class Health:
             asyncio.wait_for(self._ledger(), LAG_S_MAX), *contacts, return_exceptions=True
         )
         refused = _refusal_lines(
-            {p: problem.detail for p, problem in enumerate(problems) if isinstance(problem, Problem)}
+            {p: problem.detail for p, problem in enumerate(problems) if isinstance(problem, Problem)}, self._partitions
         )
         if isinstance(ledger, tuple):
             return refused, *ledger
@@ -106,17 +108,28 @@ class Health:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _refusal_lines(details: dict[int, str]) -> list[str]:
-    """Why partitions refuse grants: a line for each cause, because most of the time all have the same one."""
+def _refusal_lines(details: dict[int, str], total: int) -> list[str]:
+    """Why partitions refuse grants: a line for each cause, because most of the time all have the same one. A command
+    for one partition is for all without its option. total: how many partitions there are."""
     by_cause: dict[str, list[int]] = {}
     for p, detail in details.items():
-        by_cause.setdefault(detail.removeprefix(f"partition {p}: "), []).append(p)
-    return [
-        cause
-        if details[partitions[0]] == cause
-        else f"partition{'s' * (len(partitions) > 1)} {_numbers(partitions)}: {cause}"
-        for cause, partitions in by_cause.items()
-    ]
+        by_cause.setdefault(_cause(p, detail), []).append(p)
+    return [_refusal_line(details, cause, partitions, total) for cause, partitions in by_cause.items()]
+
+
+def _cause(p: int, detail: str) -> str:
+    """A detail without its partition: `N` stands for it."""
+    text = detail.removeprefix(f"partition {p}: ")
+    return text.replace(f"{_PARTITION}{p}", f"{_PARTITION}N").replace(f"{{{p}}}", "{N}")
+
+
+def _refusal_line(details: dict[int, str], cause: str, partitions: list[int], total: int) -> str:
+    first = details[partitions[0]]
+    if len(partitions) == 1 or first == cause:
+        return first
+    if len(partitions) == total:
+        cause = cause.replace(f"{_PARTITION}N", "")
+    return f"partitions {_numbers(partitions)}: {cause}"
 
 
 def _numbers(partitions: list[int]) -> str:

@@ -56,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     digest_key: str | None = None
     #: Partitions of a new deployment: they bound the nodes of a cluster, and a few nodes get equal shares of many.
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
+    #: What a persister brings back by itself of what Redis lost. `auto`: an end of the log that the ledger has; `own`:
+    #: also an empty Redis, or one with another history, for Redis is this deployment's alone. `leaderboard dev`: `own`.
+    recover: Literal["off", "auto", "own"] = "off"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Seconds for which Redis remembers grant ids, where they have room; older grants are looked up in Postgres.
     dedup_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400

@@ -19,6 +19,8 @@ end
 if redis.call('HGET', meta_key, fields.CHECKED) == server then
   return 0
 end
-redis.call('HSET', meta_key, fields.CHECKED, server, fields.EPOCH, new_epoch, fields.EPOCH_BEGINS_AFTER, ARGV[3],
+-- The entry of a rebuild stands where one may have stood that was acknowledged and is lost.
+local begins_after = redis.call('HGET', meta_key, fields.REBUILT) == ARGV[3] and seq - 1 or seq
+redis.call('HSET', meta_key, fields.CHECKED, server, fields.EPOCH, new_epoch, fields.EPOCH_BEGINS_AFTER, begins_after,
   fields.STATE_VERSION, state_version)
 return 1

@@ -1,26 +1,30 @@
--- Writes the numbers of users of one namespace as they are given, on boards that have none of these users: for a rebuild.
+-- Writes the numbers of users of one namespace as they are given, for a rebuild: on boards that have none of these users, or
+-- in place of what stands there of them.
 --
 -- KEYS     meta, hidden users; the namespace, its hidden users; boards, each followed by its prefixes, distinct scores, sum
 --          tree and grant times where the namespace has them; balances of users, each followed by their days where the
 --          namespace has streaks
 -- ARGV     the progress that meta must tell, the progress afterwards; the version that the boards get; number of boards,
---          users and shapes; whether there are days (0|1), whether balances are written (0|1: a closed window alone); the
---          rules (include/arguments), then the board's place in them and its name, for each board. A shape is what some
+--          users and shapes; whether there are days (0|1), whether balances are written (0|1: a closed window alone),
+--          whether users are replaced (0|1); the rules (include/arguments), then the board's place in them and its name, for each board. A shape is what some
 --          users have alike: the number of their values; of boards, and for each its number and the places of score,
---          prefix and time among the values (0: none); of fields, and for each its name and place. A user: name, shape,
+--          prefix and time among the values (0: none; score 0: a replaced user leaves the board); of fields, and for each its name and place. A user: name, shape,
 --          values; where a velocity is limited how many grants are counted, and for each its moment (µs) and amount; where
 --          there are days how many stretches, and for each its number and bits
--- Reply    {'ok'}; {'moved', progress} where meta tells another one, and nothing is written
--- Effects  boards and what stands beside them, totals, balances, days, labels and counts of the namespace, and the progress.
---          The scores of hidden users stand among their balances; of users who are being erased nothing is written
+-- Reply    {'ok'}; {'moved', progress} where meta tells another one, {'corrupt', key and cause} where what is to be replaced
+--          cannot be read: nothing is written
+-- Effects  boards and what stands beside them, totals, balances, days, labels and counts of the namespace, and the progress,
+--          which is no progress until all is written: who finds it so begins anew. The scores of hidden users stand among their balances; of users who are being erased nothing is written
 --
 --- @include "include/arguments"
 --- @include "include/board_totals"
 --- @include "include/boards"
 --- @include "include/fields"
+--- @include "include/grant_times"
 --- @include "include/namespaces"
 --- @include "include/replies"
 --- @include "include/sum_tree_changes"
+--- @include "include/tie_break"
 --- @include "include/velocity"
 --- @include "include/visibility"
 
@@ -29,8 +33,8 @@ local call, sub, FIELDS_A_CALL_MAX = redis.call, string.sub, replies.FIELDS_A_CA
 local meta_key, hidden_key = KEYS[1], KEYS[2]
 local before, after, version = ARGV[1], ARGV[2], ARGV[3]
 local board_count, user_count, shape_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local has_days, has_balances = ARGV[7] == '1', ARGV[8] == '1'
-local FIXED_KEYS, FIXED_ARGS = 2, 8
+local has_days, has_balances, are_replaced = ARGV[7] == '1', ARGV[8] == '1', ARGV[9] == '1'
+local FIXED_KEYS, FIXED_ARGS = 2, 9
 
 local at = { keys = FIXED_KEYS, args = FIXED_ARGS }
 
@@ -80,6 +84,31 @@ local function unpack_users(shapes, namespace)
   return users
 end
 
+-- Reads what boards have of users who are replaced, so that it goes. nil, or a refusal.
+local function read_replaced(users, all_boards)
+  for _, board in ipairs(all_boards) do
+    board.old_users, board.old_names = {}, {}
+  end
+  for _, user in ipairs(users) do
+    for _, board in ipairs(user.visibility == 'erasing' and {} or user.shape.boards) do
+      local n = #board.old_users + 1
+      board.old_users[n], board.old_names[n] = user, user.name
+    end
+  end
+  for _, board in ipairs(all_boards) do
+    if board.old_users[1] then
+      boards.read(board, board.old_users, board.old_names)
+      if board.times and not board.fault then
+        grant_times.read(board, board.old_users, board.old_names)
+      end
+    end
+    if board.fault then
+      return { 'corrupt', board.fault }
+    end
+  end
+  return nil
+end
+
 -- Gives boards the new scores of a user, and what stands beside them.
 local function place_user(user)
   local shape, number, first = user.shape, user.number, user.first
@@ -88,16 +117,24 @@ local function place_user(user)
     local board, n = shape_boards[i], shape_boards[i].user_count + 1
     if score_places[i] ~= place then
       place = score_places[i]
-      score = tonumber(ARGV[first + place])
+      score = place > 0 and tonumber(ARGV[first + place]) or nil
     end
     board.user_count, board.users[n], board.scores[number] = n, user, score
     if board.prefix_key then
-      board.new_prefixes[number] = ARGV[first + shape.prefix[i]]
+      board.new_prefixes[number] = score and ARGV[first + shape.prefix[i]] or tie_break.NO_MOMENT
     end
     if board.times_key then
-      board.times[number], board.has_new_time[number] = ARGV[first + shape.time[i]], true
+      board.times[number], board.has_new_time[number] = score and ARGV[first + shape.time[i]] or nil, true
     end
   end
+end
+
+-- Deletes the balances and days of a user who is replaced; how many users that was.
+local function delete_balances(user)
+  if has_days then
+    call('DEL', user.days_key)
+  end
+  return call('DEL', user.key)
 end
 
 local function write_balances(user, namespace)
@@ -162,15 +199,22 @@ for _, key in ipairs({ hidden_key, namespace.hidden_key }) do
   end
 end
 
+if are_replaced then
+  local refusal = namespace.fault and { 'corrupt', namespace.fault } or read_replaced(users, all_boards)
+  if refusal then
+    return refusal
+  end
+end
+
 -- The first write: where Redis is full it is refused, and nothing is written.
-call('HSET', meta_key, fields.PROGRESS, after)
+call('HSET', meta_key, fields.PROGRESS, 'half of ' .. after)
 local added_users = 0
 for _, user in ipairs(users) do
   if user.visibility ~= 'erasing' then
     place_user(user)
     if has_balances then
+      added_users = added_users + 1 - (are_replaced and delete_balances(user) or 0)
       write_balances(user, namespace)
-      added_users = added_users + 1
     end
   end
 end
@@ -178,4 +222,5 @@ for _, board in ipairs(all_boards) do
   boards.write(board, board.users)
 end
 write_namespace(namespace, all_boards, added_users)
+call('HSET', meta_key, fields.PROGRESS, after)
 return { 'ok' }

@@ -42,7 +42,8 @@ async def migrate(settings: Settings) -> int:
     try:
         deployment, state_version = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("get_opened_partitions")}
-        await _check_opened(link, sorted(opened))
+        if settings.recover != "own":  # else the persister writes them anew
+            await _check_opened(link, sorted(opened))
         unopened = [p for p in range(deployment.partitions) if p not in opened]
         await open_partitions(link, unopened, state_version)
         await postgres.fetch("mark_partitions_opened")
@@ -100,11 +101,15 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
     if redis_deployment is not None and redis_deployment != deployment:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {deployment.id}")
     if redis_deployment is None:
-        if await postgres.fetch("get_opened_partitions"):
+        if settings.recover == "own" and await postgres.fetch("get_opened_partitions"):
+            await restore_deployment(postgres, link)
+        elif await postgres.fetch("get_opened_partitions"):
             raise RedisRefused(
-                "Postgres was opened with a Redis that held its boards, and this one is empty: recover it"
+                "Postgres was opened with a Redis that held its boards, and this one is empty: run leaderboard rebuild "
+                "if it is the right one"
             )
-        await write_deployment(link, deployment)
+        else:
+            await write_deployment(link, deployment)
     elif (behind := state_behind(redis_version, row["state_version"])) is not None:
         raise RedisRefused(behind)
     return deployment, row["state_version"]
@@ -131,4 +136,4 @@ async def _check_opened(link: RedisConnection, opened: list[int]) -> None:
     replies = await link.run([last_place_call(p) for p in opened])
     lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
     if lost:
-        raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: recover them")
+        raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: run leaderboard rebuild")

@@ -11,7 +11,7 @@ from ..model.errors import StoreUnavailable
 from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
 from ..store.ledger_reach import read_reach
-from ..store.partitions import read_deployment
+from ..store.partitions import NO_DEPLOYMENT, read_deployment
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
@@ -25,9 +25,7 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
     redis_deployment = await read_deployment(link)
     if redis_deployment is None:
-        raise RedisRefused(
-            "Redis lost its deployment, or is another one: Postgres was opened with a Redis that held boards"
-        )
+        raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     if redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
     reaches = await read_reach(link, await postgres.fetch("get_offsets"))

@@ -15,6 +15,7 @@ from ..logs import configure
 from ..model.micros import now_micros
 from ..persist.task_end import cancel_and_wait
 from ..persist.worker import Worker
+from ..recover.auto_recovery import AutoRecovery
 from ..settings import Settings, read_settings
 from ..store.partitions import check_store
 from ..tune_gc import tune_gc
@@ -45,11 +46,13 @@ async def _persist(settings: Settings) -> None:
     worker = Worker(settings, connect, partitions, now_micros)
     tune_gc()
     task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
+    recovery = asyncio.ensure_future(AutoRecovery(settings).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     stop = asyncio.ensure_future(stop_requested.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    await cancel_and_wait(recovery)
     await cancel_and_wait(task)
     if not task.cancelled():
         task.result()

@@ -11,9 +11,12 @@ from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
 from ..logs import configure
-from ..recover.namespace_rebuild import RebuildMoved
 from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
+from ..recover.progress import RebuildMoved
+from ..recover.replay import replay_asides
+from ..recover.settlement import settle_soon
 from ..settings import Settings, read_settings
+from ..store.marks import SETTLE_LOSS
 from ..store.namespace_cache import namespace_from_row
 from .finding import FindingError
 
@@ -54,6 +57,20 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
                 _print(await work.run())
             except RebuildMoved as error:
                 raise FindingError(str(error)) from None
+    await _finish(settings, where)
+
+
+async def _finish(settings: Settings, partitions: Sequence[int]) -> None:
+    """What only the logs had is submitted again, and what nobody has is told."""
+    async for replay in replay_asides(settings, partitions):
+        print(f"partition {replay.partition}: {replay}")
+    postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [SETTLE_LOSS])
+    try:
+        async for recovery in settle_soon(link, postgres, partitions):
+            print(f"partition {recovery.partition}: {recovery.text}")
+    finally:
+        await link.close()
+        await postgres.close()
 
 
 async def _where(
@@ -77,8 +94,3 @@ def _print(report: RebuildReport) -> None:
         f"partition {report.partition}: {report.users:,} users, {report.scores:,} scores{went_on}; "
         f"it goes on behind seq {report.seq} in epoch {report.epoch}"
     )
-    if report.aside:
-        print(
-            f"partition {report.partition}: {report.aside:,} entries of its log do not follow from the ledger; "
-            f"they are kept in Redis"
-        )

@@ -158,6 +158,7 @@ class Dev:
             "LEADERBOARD_API_KEY": self._api_key,
             "LEADERBOARD_DATA_DIR": str(self._folder.path),
             "LEADERBOARD_QUOTAS": os.environ.get("LEADERBOARD_QUOTAS", "off"),
+            "LEADERBOARD_RECOVER": "off" if os.environ.get("LEADERBOARD_RECOVER") == "off" else "own",
         }
 
     def _write_run(self, ready: Sequence[Child]) -> None:

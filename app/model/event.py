@@ -5,7 +5,7 @@ Event (at, actor)
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 │   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased
 └── AuditEvent (audit_id): from the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
-    UserRegistered, SeasonOpened
+    UserRegistered, SeasonOpened, Replayed, Lost
 """
 
 from datetime import datetime
@@ -155,6 +155,30 @@ class SeasonOpened(AuditEvent, frozen=True, kw_only=True, tag="season_opened"):
     ends: datetime
 
 
+class Replayed(AuditEvent, frozen=True, kw_only=True, tag="replayed"):
+    """A grant or a correction that was acknowledged and lost counts again, at another place of the log."""
+
+    grant_id: str
+    revision: int
+    previous_epoch: int
+    previous_seq: int
+    epoch: int
+    seq: int
+
+
+class Lost(AuditEvent, frozen=True, kw_only=True, tag="lost"):
+    """Entries that were acknowledged are lost, and cannot come back: how many, and their first and last place.
+    grant_id: null where nobody knows what they were; then some of them may be of other namespaces."""
+
+    epoch: int
+    first_seq: int
+    last_seq: int
+    entries: int
+    cause: str
+    grant_id: str | None = None
+    revision: int | None = None
+
+
 # The type of an event by the ledger's name of the entry, or by the audit's name.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
@@ -176,4 +200,6 @@ OF_AUDIT: dict[str, type[AuditEvent]] = {
     "batch_applied": BatchApplied,
     "user_registered": UserRegistered,
     "season_opened": SeasonOpened,
+    "replayed": Replayed,
+    "lost": Lost,
 }

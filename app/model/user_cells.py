@@ -107,6 +107,11 @@ class CellBuilder:
             return False
         return user.is_corrected or (self._aggregation.keeps_times and sum(group.grants for group in user.groups) > 1)
 
+    def boards_of(self, windows: Sequence[str], category: str | None) -> tuple[str, ...]:
+        """The cells of the boards of some windows and a category, as far as these boards are made."""
+        some = tuple(window for window in windows if self._has(window))
+        return tuple(f"b:{board}" for board in self._namespace.boards_of(some, category))
+
     def _names_of(self, group: GrantGroup) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the cells of a group: boards, and `total` with labels."""
         key = group.windows, group.category, group.source
@@ -114,8 +119,7 @@ class CellBuilder:
         if names is None:
             if len(self._names) >= KINDS_CACHED_MAX:
                 self._names.clear()
-            windows = tuple(window for window in group.windows.split(" ") if self._has(window))
-            boards = tuple(f"b:{board}" for board in self._namespace.boards_of(windows, group.category))
+            boards = self.boards_of(group.windows.split(" "), group.category)
             labels = () if self._only is not None else ("total", *labels_of(group.category, group.source))
             names = self._names[key] = boards, labels
         return names

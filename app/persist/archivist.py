@@ -120,7 +120,7 @@ class Archivist:
         if before is not None and monotonic() < before.since + before.pause:
             return
         boards = await boards_of_window(link, namespace, window)
-        hidden = await _hidden_with_balances(link, namespace)
+        hidden = await hidden_with_balances(link, namespace)
         if not await session.fetch("get_archived_boards", namespace.id, window):
             async with session.fenced(namespace.partition):
                 for board in boards:
@@ -224,7 +224,7 @@ async def _write_archives(
     await session.execute("mark_hidden_archive_users")
 
 
-async def _hidden_with_balances(link: RedisConnection, namespace: Namespace) -> list[str]:
+async def hidden_with_balances(link: RedisConnection, namespace: Namespace) -> list[str]:
     """The users who are hidden in a namespace and have balances there."""
     names = await read_users_with_state(link, namespace)
     replies = await link.run([user_exists_call(namespace, name) for name in names])

@@ -1,7 +1,7 @@
 """One namespace written anew from the ledger, resumable behind the last user that was written."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import asyncio
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
@@ -9,41 +9,19 @@ from ..drivers.postgres import queries
 from ..drivers.redis import Call, RedisConnection
 from ..model.namespace import Namespace
 from ..model.user_cells import CellBuilder, GrantGroup, UserCells
+from ..persist.task_end import cancel_and_wait
 from ..store.rebuilds import LedgerEnd, write_progress, write_window_states
 from ..store.restore import RestorePacker, read_progress
-from .user_walk import UserWalk
+from .progress import RebuildMoved, RebuildProgress
+from .user_walk import UserPortion, UserWalk
 
 #: Kinds of grants whose boards and labels one call names: some ms of Redis.
 KINDS_A_CALL_MAX = 100
 
 
-class RebuildProgress(NamedTuple):
-    """How far a rebuild has come, as meta tells it. scope: the id of the one namespace that it writes, 0 for all;
-    namespace_id: the one that it is at; part: 0 for what is open, then each closed window that is not archived; last:
-    the number of the last user that was written."""
-
-    epoch: int
-    scope: int = 0
-    namespace_id: int = 0
-    part: int = 0
-    last: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> "RebuildProgress | None":
-        """None where no rebuild is under way, or it has not cleared all keys yet."""
-        words = text.split()
-        return cls(*map(int, words)) if len(words) == len(cls._fields) else None
-
-    def __str__(self) -> str:
-        return " ".join(map(str, self))
-
-
-class RebuildMoved(Exception):
-    """Another rebuild writes this partition: this one stopped, and wrote nothing more."""
-
-
 class NamespaceRebuild:
-    """Writes one namespace of a closed partition. step: called with the number of users that were written."""
+    """Writes one namespace of a closed partition. step: called with the number of users that were written; numbers: of
+    the users who are written in place of what stands there of them; None: all users are, and nothing stands there."""
 
     def __init__(
         self,
@@ -53,7 +31,9 @@ class NamespaceRebuild:
         end: LedgerEnd,
         now: int,
         step: Callable[[int], None],
+        numbers: Sequence[int] | None = None,
     ) -> None:
+        self._numbers = numbers
         self._connection = connection
         self._link = link
         self._namespace = namespace
@@ -69,7 +49,7 @@ class NamespaceRebuild:
         """
         namespace, version = self._namespace, self._end.seq + 1
         if progress.namespace_id != namespace.id:
-            before, progress = progress, RebuildProgress(progress.epoch, progress.scope, namespace.id)
+            before, progress = progress, progress._replace(namespace_id=namespace.id, part=0, last=0)
             await self._write_former_kinds(before, progress)
         seals = await self._connection.fetch(queries()["get_all_seals"], namespace.id)
         states = {row["window"]: f"a {version}" if row["is_archived"] else "s" for row in seals}
@@ -87,21 +67,38 @@ class NamespaceRebuild:
     async def _write_users(
         self, progress: RebuildProgress, closed: frozenset[str], window: str | None, seq: int
     ) -> RebuildProgress:
-        walk = UserWalk(self._connection, self._namespace, seq=seq, now=self._now, closed=closed, window=window)
-        packer = RestorePacker(self._namespace, has_balances=window is None)
-        async for portion in walk.portions(progress.last):
-            after = progress._replace(last=portion.last)
-            call = packer.call(portion.users, str(progress), str(after), self._end.seq + 1)
-            await self._send(call)
-            self.scores += sum(name[:2] == "b:" for user in portion.users for name in user.state.cells)
-            progress = after
-            self._step(portion.size)
+        numbers = self._numbers
+        walk = UserWalk(
+            self._connection, self._namespace, seq=seq, now=self._now, closed=closed, window=window, numbers=numbers
+        )
+        packer = RestorePacker(self._namespace, has_balances=window is None, are_replaced=numbers is not None)
+        # While Redis writes one call, the next one is read and packed.
+        under_way: asyncio.Task[None] | None = None
+        try:
+            async for portion in walk.portions(progress.last):
+                after = progress._replace(last=portion.last)
+                call = packer.call(portion.users, str(progress), str(after), self._end.seq + 1)
+                if under_way is not None:
+                    await under_way
+                under_way, progress = asyncio.create_task(self._write(call, portion)), after
+                await asyncio.sleep(0)  # it is sent
+            if under_way is not None:
+                await under_way
+        finally:
+            if under_way is not None:
+                await cancel_and_wait(under_way)
         return progress
+
+    async def _write(self, call: Call, portion: UserPortion) -> None:
+        await self._send(call)
+        self.scores += sum(name[:2] == "b:" for user in portion.users for name in user.state.cells)
+        self._step(portion.size)
 
     async def _write_former_kinds(self, before: RebuildProgress, after: RebuildProgress) -> None:
         """Boards and labels that corrected grants once had: they are known to the namespace though nobody has a score
-        there."""
-        rows = await self._connection.fetch(queries()["get_kinds_of_corrected_grants"], self._namespace.id)
+        there. Where only some users are written, these boards stand beside theirs."""
+        query = queries()["get_kinds_of_corrected_grants"]
+        rows = await self._connection.fetch(query, self._namespace.id) if self._numbers is None else []
         seals = await self._connection.fetch(queries()["get_all_seals"], self._namespace.id)
         builder = CellBuilder(self._namespace, frozenset(row["window"] for row in seals))
         kinds = [_kind(builder, row["windows"], row["category"], row["source"]) for row in rows]

@@ -1,6 +1,7 @@
 """A partition, or one namespace of it, written anew from the ledger while all other partitions serve.
 
-The partition is closed meanwhile. A rebuild that was killed is started again: it goes on behind the last user that was
+Where its log in Redis and the ledger have a last entry in common, only what changed behind that may be written. The
+partition is closed meanwhile. A rebuild that was killed is started again: it goes on behind the last user that was
 written. Redis tells how far it is, in the very calls that write users, so a Redis that loses these loses that, too.
 """
 
@@ -24,6 +25,7 @@ from ..persist.heartbeat import beat
 from ..persist.ledger_session import LedgerOffset, LedgerSession
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
 from ..persist.task_end import cancel_and_wait
+from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.namespace_cache import namespace_from_row
 from ..store.rebuilds import (
     OPEN_PARTITION,
@@ -31,9 +33,12 @@ from ..store.rebuilds import (
     RebuildHead,
     clear_keys,
     close_partition,
+    delete_generations,
     holds_entry,
+    is_open,
     log_page_call,
     open_call,
+    read_asides,
     read_last_entry,
     read_rebuild_head,
     set_log_aside,
@@ -41,7 +46,10 @@ from ..store.rebuilds import (
 )
 from ..store.restore import RESTORE_USERS, read_progress
 from ..verify.report import Progress
-from .namespace_rebuild import NamespaceRebuild, RebuildMoved, RebuildProgress
+from .archived_windows import ArchivedWindows
+from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes
+from .namespace_rebuild import NamespaceRebuild
+from .progress import RebuildMoved, RebuildProgress, clearing_text, fork_of_clearing
 
 #: Seconds until a partition's persister has given it up. It notices within two that the partition is closed; one that
 #: hangs loses it after ten.
@@ -54,25 +62,30 @@ STATEMENT_S_MAX = 120.0
 PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_custom_plan", "work_mem": "64MB"}
 #: Seconds that one call of a rebuild to Redis may take: it waits behind other calls.
 REDIS_S_MAX = 60.0
+#: The scripts that a connection of a rebuild knows.
+SCRIPTS = (RESTORE_USERS, OPEN_PARTITION, EVICT_ARCHIVED_WINDOW)
 #: Generations of dedup that an epoch may begin: each has a number that no epoch before it had.
 _GENERATIONS_AN_EPOCH = 1_000_000
 
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What a rebuild did. scores: on boards; aside: entries of a log that did not go on where the ledger ends."""
+    """What a rebuild did. fork: behind which entry it wrote what has changed, BEGINNING: it wrote all; scores: on
+    boards."""
 
     partition: int
     epoch: int = 0
     seq: int = 0
+    fork: Fork = BEGINNING
     users: int = 0
     scores: int = 0
-    aside: int = 0
     is_resumed: bool = False
 
 
 class PartitionRebuild:
-    """One rebuild. chain: makes the hashes of rows that the log holds and the ledger lacks."""
+    """One rebuild, of a partition or of one namespace in it. from_fork: only what changed behind the last entry that
+    log and ledger have in common, if there is one; chain: makes the hashes of rows that the log holds and the ledger
+    lacks."""
 
     def __init__(
         self,
@@ -83,13 +96,15 @@ class PartitionRebuild:
         namespace_id: int | None = None,
         *,
         chain: LedgerChain,
+        from_fork: bool = False,
     ) -> None:
         self._chain = chain
+        self._from_fork = from_fork
         self._postgres_url = postgres_url
         self._partition = p
         self._namespace_id = namespace_id
         self._progress = progress
-        self._link = RedisConnection(redis_url, [RESTORE_USERS, OPEN_PARTITION], timeout_s=REDIS_S_MAX)
+        self._link = RedisConnection(redis_url, SCRIPTS, timeout_s=REDIS_S_MAX)
         self._epoch = 0  # that the partition had, as far as Redis knew
         self.report = RebuildReport(p)
 
@@ -108,7 +123,7 @@ class PartitionRebuild:
     async def _lease(self) -> AsyncIterator[LedgerSession]:
         """Closes the partition and holds it as its persister would: nobody else writes its rows."""
         p = self._partition
-        command = f"leaderboard rebuild --partition {p}"
+        command = f"leaderboard {'recover' if self._from_fork else 'rebuild'} --partition {p}"
         self._epoch = await close_partition(
             self._link, p, f"recovering: a rebuild is under way; if it ended, run {command} again"
         )
@@ -121,6 +136,9 @@ class PartitionRebuild:
                 if monotonic() > until:
                     raise RedisRefused(f"a persister still holds partition {p}: see its log; then rebuild again")
                 await asyncio.sleep(_LEASE_POLL_S)
+            if await is_open(self._link, p):
+                # Whoever had the lease has opened it meanwhile.
+                raise RebuildMoved(f"partition {p} was opened by another rebuild")
             yield session
             await session.leases.release([p])
         finally:
@@ -141,14 +159,23 @@ class PartitionRebuild:
         namespaces = await self._namespaces(connection, head, progress)
         end = await self._drain(session)
         is_whole = head.seq == end.seq and await holds_entry(link, p, end)
-        self.report.is_resumed = progress is not None and progress.scope == (self._namespace_id or 0)
-        if progress is None or not self.report.is_resumed:
-            progress = await self._begin(session, is_whole=is_whole)
+        changes: ForkChanges | None = None
+        if progress is None or not self._goes_on(progress):
+            fork = await self._fork(session, head, end, is_whole=is_whole)
+            changes, progress = await self._begin(connection, session, head, fork, is_whole=is_whole)
+        else:
+            self.report.is_resumed = True
+        if changes is None:
+            changes = await read_fork_changes(link, connection, p, progress.fork, head.asides)
+        self.report.fork = progress.fork
         now = await connection.fetchval(queries()["get_last_moment"], p, end.epoch, end.seq)
+        await self._count(connection, changes)
+        await ArchivedWindows(connection, link, namespaces, changes, end).evict()
         for namespace in namespaces:
-            if namespace.id >= progress.namespace_id:
+            if namespace.id >= progress.namespace_id and changes.concern(namespace.id):
                 self._progress.at(namespace.name)
-                one = NamespaceRebuild(connection, link, namespace, end, now, self._step)
+                numbers = await changes.numbers(connection, namespace.id)
+                one = NamespaceRebuild(connection, link, namespace, end, now, self._step, numbers)
                 progress = await one.run(progress)
                 self.report.scores += one.scores
         await session.leases.fence(p)
@@ -189,19 +216,57 @@ class PartitionRebuild:
             offset = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
         return LedgerEnd(offset.epoch, offset.seq, offset.digest)
 
-    async def _begin(self, session: LedgerSession, *, is_whole: bool) -> RebuildProgress:
+    def _goes_on(self, progress: RebuildProgress) -> bool:
+        """Whether this rebuild is the one that a progress tells of."""
+        is_enough = self._from_fork or progress.fork == BEGINNING
+        return progress.scope == (self._namespace_id or 0) and is_enough
+
+    async def _fork(self, session: LedgerSession, head: RebuildHead, end: LedgerEnd, *, is_whole: bool) -> Fork:
+        """Behind which entry is written what has changed. A rebuild that was killed while it cleared knew it."""
+        if not self._from_fork or head.seq is None:
+            return BEGINNING
+        if (fork := fork_of_clearing(head.progress)) is not None:
+            return fork
+        if head.progress:
+            return BEGINNING  # A call failed half-way, or another rebuild was under way.
+        if is_whole:
+            return Fork(end.epoch, end.seq)
+        return await find_fork(self._link, session, self._partition, head.seq)
+
+    async def _begin(
+        self,
+        connection: asyncpg.Connection,
+        session: LedgerSession,
+        head: RebuildHead,
+        fork: Fork,
+        *,
+        is_whole: bool,
+    ) -> tuple[ForkChanges, RebuildProgress]:
         """Raises the epoch, and clears what is written anew."""
         p, link = self._partition, self._link
         (row,) = await session.fetch("raise_epoch", p, self._epoch)
         epoch = row["newest_epoch"]
+        await write_progress(link, p, clearing_text(epoch, fork))
         if not is_whole and not await self._is_in_ledger(session):
-            self.report.aside = await set_log_aside(link, p, epoch)
-        await write_progress(link, p, f"{epoch} clears")
-        async for _ in clear_keys(link, p, self._namespace_id, whole_log=is_whole):
-            pass
-        progress = RebuildProgress(epoch, self._namespace_id or 0)
+            await set_log_aside(link, p, epoch, fork, head.asides)
+        changes = await read_fork_changes(link, connection, p, fork, await read_asides(link, p))
+        if fork == BEGINNING or changes.whole:
+            ids = changes.whole if fork != BEGINNING else None if self._namespace_id is None else {self._namespace_id}
+            async for _ in clear_keys(link, p, ids, whole_log=is_whole):
+                pass
+        elif not is_whole:
+            await delete_generations(link, p, head.generations)
+        progress = RebuildProgress(epoch, self._namespace_id or 0, fork_epoch=fork.epoch, fork_seq=fork.seq)
         await write_progress(link, p, str(progress))
-        return progress
+        return changes, progress
+
+    async def _count(self, connection: asyncpg.Connection, changes: ForkChanges) -> None:
+        """Tells the progress how many users a recovery writes."""
+        if self._from_fork:
+            ids = None if changes.fork == BEGINNING else list(changes.whole)
+            (row,) = await connection.fetch(queries()["count_users_of_namespaces"], self._partition, ids)
+            users = (count for namespace_id, count in changes.users.items() if namespace_id not in changes.whole)
+            self._progress.begin(row["users"] + sum(users))
 
     async def _is_in_ledger(self, session: LedgerSession) -> bool:
         """Whether the ledger holds the last entry of the log as the log does, and so all of it."""
@@ -226,6 +291,7 @@ class PartitionRebuild:
                     body=body,
                     moment=now,
                     generation=0 if is_whole else epoch * _GENERATIONS_AN_EPOCH,
+                    is_settled=bool(await read_asides(self._link, p)),
                 )
             ]
         )

@@ -4,7 +4,7 @@ The names of hash fields stand in fields.py.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → version, its hash and scopes; null for a revoked one
@@ -113,10 +113,10 @@ _REBUILT = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns):(\d+)(?::|\Z)")
 _LOG_OR_DEDUP = re.compile(rb"lb:\{(\d+)\}:(?:log\Z|dedup:)")
 
 
-def is_rebuilt(key: bytes, p: int, ns: int | None) -> bool:
-    """Whether a rebuild of a partition, or of its namespace `ns` alone, writes this key anew from the ledger. O(1)."""
+def is_rebuilt(key: bytes, p: int, namespace_ids: Collection[int] | None) -> bool:
+    """Whether a rebuild of a partition, or of some of its namespaces, writes this key anew from the ledger. O(1)."""
     match = _REBUILT.match(key)
-    return match is not None and int(match[1]) == p and ns in (None, int(match[2]))
+    return match is not None and int(match[1]) == p and (namespace_ids is None or int(match[2]) in namespace_ids)
 
 
 def is_log_or_dedup(key: bytes, p: int) -> bool:
@@ -126,7 +126,7 @@ def is_log_or_dedup(key: bytes, p: int) -> bool:
 
 
 def log_aside(p: int, epoch: int) -> str:
-    """Stream: a log that did not go on where the ledger ends, as a rebuild found it before an epoch."""
+    """Stream: what a log held that does not follow from the ledger, as a rebuild met it before an epoch."""
     return f"lb:{{{p}}}:aside:{epoch}"
 
 

@@ -8,7 +8,8 @@ import asyncpg
 
 from ..drivers.redis import RedisLink
 from . import fields, keys
-from .log import digest_in, entry_call
+from .log import begin_call, digest_in, entry_call
+from .log_format import parse_place
 from .partitions import LEDGER_BEHIND
 
 _HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION)
@@ -38,6 +39,11 @@ class PartitionReach(NamedTuple):
     loss: str | None
 
     @property
+    def command(self) -> str:
+        """The command that brings back what Redis lost: all of the partition, or what changed since."""
+        return "recover" if self.epoch else "rebuild"
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing speaks against using it but that it may bear no mark; so one does that an older Postgres had
         closed."""
@@ -49,12 +55,13 @@ async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list
     calls: list[Any] = []
     for offset in offsets:
         p = offset["partition"]
-        calls += [("HMGET", keys.meta(p), *_HEAD), entry_call(p, epoch=offset["epoch"], seq=offset["seq"])]
+        place = entry_call(p, epoch=offset["epoch"], seq=offset["seq"])
+        calls += [("HMGET", keys.meta(p), *_HEAD), place, begin_call(p)]
     replies = await link.run(calls) if calls else []
-    return [_reach(*answer) for answer in zip(offsets, replies[::2], replies[1::2], strict=True)]
+    return [_reach(*answer) for answer in zip(offsets, replies[::3], replies[1::3], replies[2::3], strict=True)]
 
 
-def _reach(offset: asyncpg.Record, head: Any, entries: Any) -> PartitionReach:
+def _reach(offset: asyncpg.Record, head: Any, entries: Any, begin: Any) -> PartitionReach:
     p = offset["partition"]
     if isinstance(head, Exception):
         return PartitionReach(p, 0, 0, None, None, 0, f"Redis refuses {keys.meta(p)}: {head}")
@@ -63,15 +70,15 @@ def _reach(offset: asyncpg.Record, head: Any, entries: Any) -> PartitionReach:
         place = int(epoch or 0), int(seq or 0)
         loss: str | None = f"Redis lost its head, {keys.meta(p)}"
         if epoch and seq:
-            loss = _loss(offset, place, flushed or "0-0", entries)
+            loss = _loss(offset, place, flushed or "0-0", entries, begin)
         return PartitionReach(p, *place, checked, closed, int(state_version or 0), loss)
     except ValueError:
         return PartitionReach(p, 0, 0, checked, closed, 0, f"{keys.meta(p)}: a field is not what it should be")
 
 
-def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any) -> str | None:
+def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any, begin: Any) -> str | None:
     """What a partition in Redis lacks of the ledger, or the ledger of it. The log always keeps the ledger's last
-    entry."""
+    entry. begin: its oldest one."""
     epoch, seq = offset["epoch"], offset["seq"]
     end = f"{epoch}-{seq}"
     if place[0] < epoch or place[1] < seq:
@@ -82,5 +89,9 @@ def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries:
     if is_there or (seq == 0 and flushed.endswith("-0")):
         return None
     if not entries and int(flushed.partition("-")[2]) > seq:
-        return f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows"
+        last = parse_place(begin[0][0])[1] - 1 if begin else int(flushed.partition("-")[2])
+        return (
+            f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows, of "
+            f"which {last - seq:,} are in no log, seq {seq + 1} to {last}"
+        )
     return f"its log in Redis does not hold {end} as the ledger does: one of the two lost entries or is another's"

@@ -109,6 +109,11 @@ def first_entry_call(p: int) -> Call:
     return ("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0")
 
 
+def begin_call(p: int) -> Call:
+    """Asks for the oldest entry of a partition's log: a list with it, or an empty one. O(1)."""
+    return ("XRANGE", keys.log(p), "-", "+", "COUNT", 1)
+
+
 def entry_call(p: int, *, epoch: int, seq: int) -> Call:
     """Asks for the entry at a place of a partition's log: a list with this entry, or an empty one. O(log n)."""
     place = f"{epoch}-{seq}"

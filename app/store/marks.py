@@ -24,6 +24,7 @@ from .ledger_reach import PartitionReach, read_reach, state_behind
 from .open_hides import open_hides, take_off
 from .partitions import (
     LEDGER_BEHIND,
+    NO_DEPLOYMENT,
     is_deployment_checked,
     mark_deployment,
     note_published,
@@ -122,7 +123,7 @@ async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
     deployment = await read_deployment(node) if node.has(keys.DEPLOYMENT) else None
     row = next(iter(await fetch("get_deployment")), None)
     if row is None or (node.has(keys.DEPLOYMENT) and (deployment is None or deployment.id != row["id"])):
-        raise RedisRefused("Redis lost its deployment, or it and Postgres are not of one: run leaderboard checkconfig")
+        raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     version = row["state_version"]
     behind = state_behind(max(versions, default=0), version)
     reaches = await read_reach(node, offsets)
@@ -164,7 +165,7 @@ def _reason(reach: PartitionReach) -> str | None:
     """Why a partition is closed, and what opens it."""
     if reach.loss is None or reach.loss.startswith(LEDGER_BEHIND):
         return reach.loss
-    return f"{reach.loss}: run leaderboard rebuild --partition {reach.partition}"
+    return f"{reach.loss}: run leaderboard {reach.command} --partition {reach.partition}"
 
 
 async def _close(link: RedisLink, reasons: Mapping[PartitionReach, str | None]) -> None:

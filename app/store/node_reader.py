@@ -13,7 +13,7 @@ from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, unavailable
 from ..model.errors import Overloaded, Problem, Recovering
 from . import fields, keys
 from .change_follower import ChangeFollower
-from .partitions import LEDGER_BEHIND, UNCHECKED, Renew, marks_call
+from .partitions import LEDGER_BEHIND, NO_DEPLOYMENT, UNCHECKED, Renew, lost_head, marks_call
 
 #: Calls of one round: some ms of Redis. A call for much data counts as several, here and in all bounds below.
 ROUND_CALLS_MAX = 256
@@ -255,7 +255,7 @@ def _deployment_problem(reply: Any, server_id: str) -> Any:
     id_, checked = reply
     if id_ is None:
         # Unknown must not be taken for absent.
-        return Recovering("this Redis has lost its data, or was never migrated")
+        return Recovering(f"{NO_DEPLOYMENT}: run leaderboard rebuild")
     return None if checked == server_id.encode() else Recovering(UNCHECKED)
 
 
@@ -267,6 +267,6 @@ def _problem(p: int, mark: Any, server_id: str) -> Any:
     if closed is not None and not closed.startswith(_LEDGER_BEHIND):
         return Recovering(f"partition {p}: {closed.decode(errors='replace')}")
     if epoch is None:
-        return Recovering(f"partition {p} lost its head")
+        return Recovering(f"partition {p}: {lost_head(p)}")
     # A partition that was written anew bears no mark yet.
     return None if checked == server_id.encode() else Recovering(UNCHECKED)

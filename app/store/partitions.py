@@ -19,6 +19,8 @@ CHECK_ACL = load("check_acl")
 FORMAT = 5
 #: Why a partition without a valid mark is not used.
 UNCHECKED = "Redis has started anew, and Postgres has not answered yet whether it lacks acknowledged entries"
+#: What is wrong where Redis holds no deployment, or another one.
+NO_DEPLOYMENT = "this Redis lost its data, was never migrated, or is another deployment's"
 #: How the reason begins for which a partition is closed where Postgres is the older one: it is read, and not written.
 LEDGER_BEHIND = "ledger_behind"
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
@@ -73,6 +75,11 @@ async def read_marked_heads(
     return heads
 
 
+def lost_head(p: int) -> str:
+    """What is wrong with a partition whose head is gone, and what brings it back."""
+    return f"Redis lost {keys.meta(p)}: run leaderboard rebuild --partition {p}"
+
+
 def _parse_head(p: int, raw: Any, mark: str) -> PartitionHead:
     if is_elsewhere(raw):
         raise CallRefused(ELSEWHERE, f"{keys.meta(p)}: {raw}")
@@ -82,7 +89,7 @@ def _parse_head(p: int, raw: Any, mark: str) -> PartitionHead:
     if fields.CLOSED in values:
         raise CallRefused("closed", values[fields.CLOSED].decode(errors="replace"))
     if fields.EPOCH not in values or fields.SEQ not in values:
-        raise CallRefused("unopened", keys.meta(p))
+        raise CallRefused("unopened", lost_head(p))
     if values.get(fields.CHECKED) != mark.encode():
         raise CallRefused("unchecked", UNCHECKED)
     try:

@@ -3,7 +3,7 @@
 A closed partition has no epoch, so every script that reads or writes it answers `unopened`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import NamedTuple
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha, transact
@@ -30,17 +30,25 @@ class LedgerEnd(NamedTuple):
 
 class RebuildHead(NamedTuple):
     """What the meta of a closed partition tells a rebuild. seq: None where it is lost; progress: of a rebuild that did
-    not come to its end, else empty."""
+    not come to its end, else empty; asides: the epochs before which a log was set aside; generations: of dedup."""
 
     seq: int | None
     progress: str
+    asides: list[int]
+    generations: list[str]
 
 
 async def read_rebuild_head(link: RedisConnection, p: int) -> RebuildHead:
     """What meta tells. RedisRefused where it is no hash of numbers."""
-    seq, progress = await ask(link, ("HMGET", keys.meta(p), fields.SEQ, fields.PROGRESS))
+    names = fields.SEQ, fields.PROGRESS, fields.ASIDES, fields.GENERATIONS
+    seq, progress, asides, generations = await ask(link, ("HMGET", keys.meta(p), *names))
     try:
-        return RebuildHead(None if seq is None else int(seq), (progress or b"").decode())
+        return RebuildHead(
+            None if seq is None else int(seq),
+            (progress or b"").decode(),
+            [int(epoch) for epoch in (asides or b"").split()],
+            (generations or b"").decode().split(","),
+        )
     except ValueError:
         raise RedisRefused(f"{keys.meta(p)} holds what is no number: delete it, and rebuild again") from None
 
@@ -51,6 +59,11 @@ async def close_partition(link: RedisConnection, p: int, reason: str) -> int:
     calls = [("HGET", meta, fields.EPOCH), ("HSET", meta, fields.CLOSED, reason), ("HDEL", meta, fields.EPOCH)]
     epoch = (await transact(link, calls))[0]
     return int(epoch) if epoch is not None and epoch.isdigit() else 0
+
+
+async def is_open(link: RedisConnection, p: int) -> bool:
+    """Whether a partition that was closed by `close_partition` is open again. O(1)."""
+    return bool(await ask(link, ("HEXISTS", keys.meta(p), fields.EPOCH)))
 
 
 async def read_last_entry(link: RedisConnection, p: int) -> LedgerEnd | None:
@@ -81,18 +94,60 @@ def log_page_call(p: int, place: tuple[int, int], count: int) -> Call:
     return ("XRANGE", keys.log(p), f"({place[0]}-{place[1]}", "+", "COUNT", count)
 
 
-async def set_log_aside(link: RedisConnection, p: int, epoch: int) -> int:
-    """Keeps a log that does not go on where the ledger ends under another key; how many entries it has. O(1)."""
+def log_page_back_call(p: int, before: str, count: int) -> Call:
+    """Asks for the last entries of the log before a place, `+`: the end; the latest first, `count` at most."""
+    return ("XREVRANGE", keys.log(p), before, "-", "COUNT", count)
+
+
+def aside_page_call(p: int, epoch: int, *, place: tuple[int, int], count: int) -> Call:
+    """Asks for the entries behind a place of the log that was set aside before an epoch, `count` at most."""
+    return ("XRANGE", keys.log_aside(p, epoch), f"({place[0]}-{place[1]}", "+", "COUNT", count)
+
+
+async def read_asides(link: RedisConnection, p: int) -> list[int]:
+    """The epochs before which a log was set aside. O(1)."""
+    return [int(epoch) for epoch in (await ask(link, ("HGET", keys.meta(p), fields.ASIDES)) or b"").split()]
+
+
+async def set_log_aside(link: RedisConnection, p: int, epoch: int, behind: tuple[int, int], asides: list[int]) -> None:
+    """Keeps what the log holds behind a place under another key, where it holds anything: those entries are not in the
+    ledger. asides: the epochs of earlier ones. O(entries)."""
     (count,) = await link.run([("XLEN", keys.log(p))])
     if isinstance(count, Exception) or not count:
-        return 0
-    await ask(link, ("RENAME", keys.log(p), keys.log_aside(p, epoch)))
-    return int(count)
+        return
+    key, names = keys.log_aside(p, epoch), " ".join(map(str, [*asides, epoch]))
+    await transact(
+        link,
+        [
+            ("RENAME", keys.log(p), key),
+            ("XTRIM", key, "MINID", f"{behind[0]}-{behind[1] + 1}"),
+            ("HSET", keys.meta(p), fields.ASIDES, names),
+        ],
+    )
 
 
-async def clear_keys(link: RedisConnection, p: int, namespace_id: int | None, *, whole_log: bool) -> AsyncIterator[int]:
-    """Deletes what a rebuild writes anew; without a whole log also the log and dedup. Yields how many keys went with
-    each call. O(keys of the partition's node)."""
+async def trim_aside(link: RedisConnection, p: int, epoch: int, place: tuple[int, int]) -> None:
+    """Deletes what stands up to a place in the log that was set aside before an epoch. O(these entries)."""
+    await ask(link, ("XTRIM", keys.log_aside(p, epoch), "MINID", f"{place[0]}-{place[1] + 1}"))
+
+
+async def forget_aside(link: RedisConnection, p: int, epoch: int) -> None:
+    """Deletes the log that was set aside before an epoch: all of it is told. O(its entries)."""
+    names = " ".join(str(other) for other in await read_asides(link, p) if other != epoch)
+    note = ("HSET", keys.meta(p), fields.ASIDES, names) if names else ("HDEL", keys.meta(p), fields.ASIDES)
+    await transact(link, [delete_call([keys.log_aside(p, epoch).encode()]), note])
+
+
+async def delete_generations(link: RedisConnection, p: int, generations: Iterable[str]) -> None:
+    """Deletes generations of dedup."""
+    await ask(link, delete_call([keys.dedup(p, generation).encode() for generation in generations]))
+
+
+async def clear_keys(
+    link: RedisConnection, p: int, namespace_ids: Collection[int] | None, *, whole_log: bool
+) -> AsyncIterator[int]:
+    """Deletes what a rebuild of a partition, or of some of its namespaces, writes anew; without a whole log also the
+    log and dedup. Yields how many keys went with each call. O(keys of the partition's node)."""
     cursor = b"0"
     while True:
         # A scan has no key: it goes to the node of the call before it.
@@ -100,13 +155,20 @@ async def clear_keys(link: RedisConnection, p: int, namespace_id: int | None, *,
         gone = [
             key
             for key in page
-            if keys.is_rebuilt(key, p, namespace_id) or (not whole_log and keys.is_log_or_dedup(key, p))
+            if keys.is_rebuilt(key, p, namespace_ids) or (not whole_log and keys.is_log_or_dedup(key, p))
         ]
         if gone:
             await ask(link, delete_call(gone))
         yield len(gone)
         if cursor == b"0":
             return
+
+
+async def is_evicted(link: RedisConnection, p: int, *, namespace_id: int, window: str) -> bool:
+    """Whether a window's boards have left Redis. A window that is not closed here is, from here on."""
+    key, field = keys.namespace(p, namespace_id), fields.WINDOW_STATE + window
+    await ask(link, ("HSETNX", key, field, "s"))
+    return bool((await ask(link, ("HGET", key, field))).startswith(b"a"))
 
 
 async def write_window_states(link: RedisConnection, p: int, namespace_id: int, states: dict[str, str]) -> None:
@@ -121,11 +183,20 @@ async def write_window_states(link: RedisConnection, p: int, namespace_id: int, 
 
 
 def open_call(
-    p: int, *, progress: str, epoch: int, end: LedgerEnd, digest: bytes, body: bytes, moment: int, generation: int
+    p: int,
+    *,
+    progress: str,
+    epoch: int,
+    end: LedgerEnd,
+    digest: bytes,
+    body: bytes,
+    moment: int,
+    generation: int,
+    is_settled: bool,
 ) -> Call:
     """The call that opens a partition; `moment` and what else it takes: see lua/open_partition.lua."""
     return evalsha(
         OPEN_PARTITION,
         [keys.meta(p), keys.log(p), keys.hidden(p)],
-        [progress, epoch, end.epoch, end.seq, end.digest, digest, body, moment, FORMAT, generation],
+        [progress, epoch, end.epoch, end.seq, end.digest, digest, body, moment, FORMAT, generation, int(is_settled)],
     )

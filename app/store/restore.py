@@ -27,15 +27,23 @@ _CHANGES = (fields.SEQ, fields.CORRECTED, fields.CHANGED_AT)
 
 
 class RestoredUser(NamedTuple):
-    """A user as they are written. grants: moment (microseconds) and amount of each grant that velocities count."""
+    """A user as they are written. grants: moment (microseconds) and amount of each grant that velocities count; former:
+    boards on which a user who is replaced may stand, and has no score any more."""
 
     name: str
     state: UserCells
     grants: Sequence[tuple[int, int]] = ()
+    former: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """What a call spends on the user: scores, balances and grants."""
+        return len(self.state.cells) + len(self.grants) + len(self.former)
 
 
 class _Place(NamedTuple):
-    """A board of a shape, with the places of its values among the user's, from 1; 0: none."""
+    """A board of a shape, with the places of its values among the user's, from 1; 0: none, and without a score the user
+    leaves the board."""
 
     board: str
     score: int
@@ -53,10 +61,12 @@ class _Shape(NamedTuple):
 
 
 class RestorePacker:
-    """Packs calls for one namespace. Users whose cells have the same names share a shape, so names travel once."""
+    """Packs calls for one namespace. Users whose cells have the same names share a shape, so names travel once.
+    are_replaced: whether something of the users may stand there, which goes."""
 
-    def __init__(self, namespace: Namespace, *, has_balances: bool = True) -> None:
+    def __init__(self, namespace: Namespace, *, has_balances: bool = True, are_replaced: bool = False) -> None:
         self._namespace = namespace
+        self._are_replaced = are_replaced
         self._tie_break = namespace.rules.tie_break
         self._has_balances = has_balances
         self._has_velocity = bool(namespace.limits) and has_balances
@@ -73,13 +83,13 @@ class RestorePacker:
         shapes: dict[_Shape, int] = {}
         shape_args: list[str | int] = []
         user_args: list[str | int | bytes] = []
-        for state in (*kinds, *(user.state for user in users)):
-            shape = self._shape_of(state)
+        for user in (*(RestoredUser("", kind) for kind in kinds), *users):
+            shape = self._shape_of(user.state, user.former)
             if shape not in shapes:
                 shapes[shape] = len(shapes) + 1
                 shape_args += _shape_args(shape, boards)
         for user in users:
-            shape = self._shape_of(user.state)
+            shape = self._shape_of(user.state, user.former)
             number = shapes[shape]
             user_args += (user.name, number)
             user_args += self._values(user.state, shape)
@@ -90,7 +100,8 @@ class RestorePacker:
                 stretches = stretches_of(date.fromisoformat(name[2:]) for name in user.state.cells if is_day(name))
                 user_args.append(len(stretches))
                 user_args += (part for stretch in stretches.items() for part in stretch)
-        counts = len(boards), len(users), len(shapes), int(self._has_days), int(self._has_balances)
+        flags = int(self._has_days), int(self._has_balances), int(self._are_replaced)
+        counts = len(boards), len(users), len(shapes), *flags
         return evalsha(
             RESTORE_USERS,
             [
@@ -124,17 +135,17 @@ class RestorePacker:
             values += (value for value in (state.corrected_seq, state.score_changed_at) if value is not None)
         return values
 
-    def _shape_of(self, state: UserCells) -> _Shape:
+    def _shape_of(self, state: UserCells, former: tuple[str, ...]) -> _Shape:
         missing = state.corrected_seq is None, state.score_changed_at is None
-        key = tuple(state.cells), state.is_uniform, *missing
+        key = tuple(state.cells), state.is_uniform, former, *missing
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= SHAPES_CACHED_MAX:
                 self._shapes.clear()
-            shape = self._shapes[key] = self._make_shape(state)
+            shape = self._shapes[key] = self._make_shape(state, former)
         return shape
 
-    def _make_shape(self, state: UserCells) -> _Shape:
+    def _make_shape(self, state: UserCells, former: tuple[str, ...]) -> _Shape:
         """A uniform user has one score everywhere, one time and one place among equals: each travels once."""
         names = [name for name in state.cells if not is_day(name)]
         if self._has_balances:
@@ -148,7 +159,7 @@ class RestorePacker:
             _Place(name[2:], place_of[name], place_of.get(f"o:{name[2:]}", 0), place_of.get(f"g{name}", 0))
             for name in names
             if name[:2] == "b:"
-        )
+        ) + tuple(_Place(board, 0, 0, 0) for board in former)
         prefixes = tuple(place - 1 for place, name in enumerate(sources.values(), 1) if name[:2] == "o:")
         return _Shape(tuple(sources.values()), prefixes, boards, self._fields(state, place_of, len(sources)))
 

@@ -6,6 +6,7 @@ from ..drivers.redis import RedisLink
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
 from ..store.apply import CallRefused
 from ..store.marks import close_partitions
+from ..store.partitions import lost_head
 
 log = structlog.get_logger()
 
@@ -24,12 +25,14 @@ class PartitionRefusals:
         self._losses: dict[int, str] = {}
 
     def problem(self, p: int, refusal: CallRefused) -> Problem:
-        """The problem for a partition that refuses writes."""
+        """The problem for a partition that refuses writes. It names the command that helps."""
+        if refusal.code == "unopened":
+            refusal = CallRefused("unopened", lost_head(p))
         if self._codes.get(p) != refusal.code:
             self._codes[p] = refusal.code
             log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
         if refusal.code == "lost_tail":
-            self._losses[p] = f"{refusal.detail}: run leaderboard recover"
+            self._losses[p] = f"{refusal.detail}: run leaderboard recover --partition {p}"
         return _PROBLEMS.get(refusal.code, Recovering)(f"partition {p}: {refusal}")
 
     async def close_lost(self, link: RedisLink) -> None:

@@ -8,6 +8,7 @@ return {
   NEWEST_BEGAN = 'newest_began', COMPLETE_SINCE = 'complete_since:', BEGINS_AFTER = 'begins_after:', FORMAT = 'format',
   HAS_HIDDEN = 'has_hidden', CLEARED_VERSION = 'cleared_version', CHECKED = 'checked', CLOSED = 'closed',
   PROGRESS = 'progress', EPOCH_BEGINS_AFTER = 'epoch_begins_after', STATE_VERSION = 'state_version', RECOVERED = 'recovered',
+  REBUILT = 'rebuilt',
 
   -- A namespace.
   BOARD_VERSION = 'v:', BOARD_TOTALS = 't:', WINDOW_STATE = 'x:', CATEGORY_COUNT = '#categories',

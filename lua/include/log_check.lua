@@ -13,9 +13,6 @@ local function find_loss(log_key, head, known, digest)
   if is_after(epoch, seq, head.epoch, head.seq) then
     return { 'lost_tail', format('%s is acknowledged, the log ends at %d-%d', known, head.epoch, head.seq) }
   end
-  if epoch < head.epoch and seq > head.begins_after then
-    return { 'lost_tail', format('%s is acknowledged, epoch %d began behind seq %d', known, head.epoch, head.begins_after) }
-  end
   local entries, err = replies.try('XRANGE', log_key, known, known)
   if not entries then
     return { 'corrupt', log_key .. ': ' .. err }
@@ -24,6 +21,8 @@ local function find_loss(log_key, head, known, digest)
     if entries[1][2][2] ~= digest then
       return { 'lost_tail', known .. ' holds another entry' }
     end
+  elseif epoch < head.epoch and seq > head.begins_after then
+    return { 'lost_tail', format('%s is acknowledged, epoch %d began behind seq %d', known, head.epoch, head.begins_after) }
   elseif is_after(epoch, seq, head.flushed_epoch, head.flushed_seq) then
     return { 'lost_tail', known .. ' is neither in the log nor flushed' }
   end

@@ -151,5 +151,6 @@ def test_a_ledger_that_lost_rows_which_the_log_lacks_takes_nothing_and_boards_ar
         assert client.get(BOARD).json()["entries"][0]["score"] == 5
         ready = client.get("/readyz")
         assert (ready.status_code, "ledger_behind" in str(ready.json()["degraded"])) == (503, True)
+        assert "2 are in no log, seq 3 to 4" in str(ready.json()["degraded"])
     config = own_stack.run("checkconfig")
     assert (config.returncode, "ledger_behind" in config.stderr) == (1, True), config

@@ -41,7 +41,10 @@ def test_what_redis_lost_is_as_before(own_stack: Any, seed: int) -> None:
         before = namespace_state(own_stack.redis.url)
         boards = {n: board_of(api, n) for n in range(SPACES)}
         lose_all(own_stack)
-        assert api.get("/v1/namespaces/r1/boards/all").status_code == 503
+        refused = api.get("/v1/namespaces/r1/boards/all")
+        assert (refused.status_code, "run leaderboard rebuild" in refused.json()["detail"]) == (503, True)
+        (line,) = api.get("/readyz").json()["degraded"][:1]
+        assert line == "partitions 0 to 15: unopened: Redis lost lb:{N}:meta: run leaderboard rebuild"
         rebuilt = own_stack.run("rebuild", "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
         assert differences(before, namespace_state(own_stack.redis.url)) == []
@@ -175,9 +178,9 @@ def grant_many(api: httpx.Client, name: str, count: int, tag: str | None = None)
     assert answer.json()["rejected"] == 0, answer.text
 
 
-def run_dying(stack: Any, p: int, portions: int) -> int:
+def run_dying(stack: Any, p: int, portions: int, *how: str) -> int:
     """The exit code of a rebuild that kills itself after so many portions."""
-    command = [sys.executable, "-m", "tests.support.dying_rebuild", str(p), str(portions)]
+    command = [sys.executable, "-m", "tests.support.dying_rebuild", str(p), str(portions), *how]
     return subprocess.run(command, env=stack.environment, check=False, timeout=60).returncode
 
 

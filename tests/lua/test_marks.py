@@ -31,6 +31,19 @@ def test_a_mark_begins_an_epoch_behind_the_last_entry(partition: Partition) -> N
     assert (outcome.epoch, outcome.seq) == (5, 3)
 
 
+def test_what_a_rebuild_wrote_hides_no_loss(partition: Partition) -> None:
+    """Its entry took the place of one that a server may remember."""
+    partition.call(partition.entry("a"), partition.entry("b"))
+    partition.store.hset(keys.meta(P), fields.REBUILT, 2)
+    assert mark(partition, "there", epoch=1, seq=2, new_epoch=5) == 1
+    assert head(partition, fields.EPOCH_BEGINS_AFTER) == [b"1"]
+    partition.store.xtrim(keys.log(P), maxlen=0)
+    partition.store.hset(keys.meta(P), fields.FLUSHED, "5-2")
+    partition.head = PartitionHead(5, "1", 0, (1, 2, b"0" * 16))
+    with pytest.raises(CallRefused, match="lost_tail: 1-2 is acknowledged, epoch 5 began behind seq 1"):
+        partition.call(partition.entry("c"))
+
+
 @pytest.mark.parametrize(
     ("server", "epoch", "seq", "new_epoch"),
     [("here", 1, 1, 2), ("there", 2, 1, 3), ("there", 1, 0, 2), ("there", 1, 2, 2), ("there", 1, 1, 1)],

@@ -1,6 +1,7 @@
 """A rebuild that kills itself (kill -9) when it has written so many portions of users.
 
-`python -m tests.support.dying_rebuild <partition> <portions>`. Portions are small: a few users are many of them.
+`python -m tests.support.dying_rebuild <partition> <portions> [recover]`. Portions are small: a few users are many of
+them.
 """
 
 import asyncio
@@ -10,9 +11,12 @@ import sys
 from unittest.mock import patch
 
 from app.access.digest_key import read_digest_key
+from app.admin.migrate import SCRIPTS, restore_deployment
+from app.drivers.postgres import Postgres
+from app.drivers.redis import RedisConnection
 from app.model.ledger_chain import LedgerChain
 from app.recover.partition_rebuild import PartitionRebuild
-from app.settings import read_settings
+from app.settings import Settings, read_settings
 
 USERS_A_CALL = 5
 
@@ -36,14 +40,24 @@ class Fuse:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(partition: int, portions: int) -> None:
+async def work(settings: Settings, partition: int, portions: int, *, from_fork: bool) -> None:
+    """As the commands do it."""
+    if from_fork:
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
+        await restore_deployment(postgres, link)
+        await link.close()
+        await postgres.close()
+    fuse, chain = Fuse(portions), LedgerChain(read_digest_key(settings))
+    await PartitionRebuild(
+        settings.postgres_url, settings.redis_url, partition, fuse, chain=chain, from_fork=from_fork
+    ).run()
+
+
+def main(partition: int, portions: int, *, from_fork: bool) -> None:
     """Rebuilds, as far as it comes."""
-    settings = read_settings()
     with patch("app.recover.user_walk.USERS_A_CALL_MAX", USERS_A_CALL):
-        chain = LedgerChain(read_digest_key(settings))
-        work = PartitionRebuild(settings.postgres_url, settings.redis_url, partition, Fuse(portions), chain=chain)
-        asyncio.run(work.run())
+        asyncio.run(work(read_settings(), partition, portions, from_fork=from_fork))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), from_fork=sys.argv[3:] == ["recover"])

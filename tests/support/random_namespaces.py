@@ -59,19 +59,21 @@ class World:
         self._api, self._rules, self._chance = api, rules, chance
         self._reach = chance.choice(REACHES)
         self._users = chance.sample(users, chance.choice((0, 1, 2, 6, len(users))))
+        self._names: list[str] = []
         assert api.put(self.url, json=rules).status_code == 201
 
     def happen(self) -> None:
-        """Grants, and corrections of some of them."""
+        """Grants, and corrections of some of them, and of earlier ones."""
         count = self._chance.randrange(1, 120) if self._users else 0
-        grants = [self._grant(i) for i in range(count)]
-        self._send("grants", grants)
+        fresh = [f"g{i}" for i in range(len(self._names), len(self._names) + count)]
+        self._send("grants", [self._grant(name) for name in fresh])
+        self._names += fresh
         for _ in range(2):
-            names = self._chance.sample(range(count), min(count, 6))
-            self._send("corrections", [self._correction(f"g{i}") for i in names])
+            some = self._chance.sample(self._names, min(len(self._names), 6))
+            self._send("corrections", [self._correction(name) for name in some])
 
-    def _grant(self, i: int) -> dict[str, Any]:
-        body = {"grant_id": f"g{i}", "user_id": self._chance.choice(self._users), "amount": self._amount()}
+    def _grant(self, name: str) -> dict[str, Any]:
+        body = {"grant_id": name, "user_id": self._chance.choice(self._users), "amount": self._amount()}
         body |= {"category": self._chance.choice(CATEGORIES)}
         return body if self._chance.random() < 0.1 else body | {"granted_at": some_moment(self._chance).isoformat()}
 

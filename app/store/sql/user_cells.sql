@@ -24,7 +24,7 @@ changes AS MATERIALIZED (
     FROM entries GROUP BY number),
 counted AS (
     SELECT number, grant_id, revision, seq, original_seq, amount, granted_at, category, source, day, windows, voided
-    FROM entries WHERE kind IN ('grant', 'correction')
+    FROM entries JOIN changes USING (number) WHERE is_corrected AND kind IN ('grant', 'correction')
     UNION ALL
     SELECT e.number, coalesce(d.grant_id, E'\t' || e.epoch || '-' || e.seq), e.revision, e.seq, NULL, e.amount, e.granted_at,
            e.category, e.source, e.day, e.windows, e.voided
@@ -38,7 +38,11 @@ latest AS (
                row_number() OVER (PARTITION BY number, grant_id COLLATE "C" ORDER BY revision DESC, seq DESC) AS recency,
                min(coalesce(original_seq, seq)) OVER (PARTITION BY number, grant_id COLLATE "C") AS first_seq
         FROM counted) AS r
-    WHERE recency = 1),
+    WHERE recency = 1
+    UNION ALL
+    -- Where only grants came, each has one entry: sorting them by name would be a third of the work.
+    SELECT number, seq, amount, granted_at, category, source, day, windows, voided, 1, seq
+    FROM entries JOIN changes USING (number) WHERE NOT is_corrected AND kind = 'grant'),
 groups AS (
     SELECT number, array_to_string(windows, ' ') AS windows, category, source, day::text AS day, voided, count(*) AS grants,
            max(seq) AS seq, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS last, min(first_seq) AS first_seq,

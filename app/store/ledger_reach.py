@@ -86,10 +86,11 @@ def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries:
     if isinstance(entries, Exception):
         return f"Redis refuses {keys.log(offset['partition'])}: {entries}"
     is_there = digest_in(entries) == bytes(offset["digest"])
-    if is_there or (seq == 0 and flushed.endswith("-0")):
+    first = parse_place(begin[0][0])[1] if begin else 0
+    if is_there or (seq == 0 and (flushed.endswith("-0") or first == 1)):
         return None
     if not entries and int(flushed.partition("-")[2]) > seq:
-        last = parse_place(begin[0][0])[1] - 1 if begin else int(flushed.partition("-")[2])
+        last = first - 1 if begin else int(flushed.partition("-")[2])
         return (
             f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows, of "
             f"which {last - seq:,} are in no log, seq {seq + 1} to {last}"

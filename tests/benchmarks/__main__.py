@@ -26,6 +26,7 @@ from tests.benchmarks import (
     explain,
     growth,
     indexes,
+    instructions,
     latest,
     layouts,
     limits,
@@ -214,6 +215,9 @@ def main(parts: list[str]) -> None:
     if parts and parts[0].startswith("beside="):
         path, turns, only = (*parts, "", "")[:3]
         beside.main(Path(path.removeprefix("beside=")), load, int(turns or beside.TURNS), only)
+        return
+    if parts and parts[0].startswith("instructions="):
+        instructions.main(Path(parts[0].removeprefix("instructions=")))
         return
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"

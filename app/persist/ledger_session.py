@@ -257,6 +257,10 @@ class LedgerSession:
         """A named statement; asyncpg's errors."""
         await self._connection.execute(queries()[query], *args)
 
+    async def count_changed(self, query: str, *args: Any) -> int:
+        """How many rows a named statement has changed; asyncpg's errors."""
+        return int((await self._connection.execute(queries()[query], *args)).rpartition(" ")[2])
+
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
         """Copies rows into a temporary table of this connection; asyncpg's errors."""
         await self._connection.copy_records_to_table(table, records=rows, columns=columns)

@@ -86,10 +86,13 @@ def fill(stack: Stack, api: httpx.Client) -> None:
     for space in ("race", "laps", "best", "latest"):
         for number in range(3):
             grant = body(f"z{number}", category="red", source="race", meta={"pet": SECRET}, amount=5 + number)
+            grant |= {"source_id": f"{SECRET}:{number}", "session_id": f"at {SECRET}"}
             api.post(f"/v1/namespaces/{space}/grants", json=grant).raise_for_status()
         api.post(f"/v1/namespaces/{space}/grants", json=body("b1", "bob")).raise_for_status()
     stack.wait_flushed()
-    api.delete("/v1/namespaces/race/grants/z2").raise_for_status()
+    api.delete("/v1/namespaces/race/grants/z2", params={"reason": f"for {SECRET}"}).raise_for_status()
+    api.put("/v1/namespaces/odd", json={"accept_past": None, "amount_max": 1, "suspicious": "quarantine"})
+    api.post("/v1/namespaces/odd/grants", json=body("q1", source="race", source_id=SECRET)).raise_for_status()
     api.put(PATH, json={"display_name": f"{SECRET}!", "opt_out": True}).raise_for_status()
     api.put(PATH, json={"display_name": f"{SECRET}!"}).raise_for_status()
     # What counted twice: the seen generation forgot it, and only the ledger knew.
@@ -120,6 +123,8 @@ def erase(stack: Stack, api: httpx.Client) -> None:
 
 def check_erased(stack: Stack, api: httpx.Client, before: list[Any]) -> None:
     assert traces(stack) == []
+    whole = stack.run("verify", "--chain", "--quiet")
+    assert (whole.returncode, whole.stdout, whole.stderr) == (0, "", ""), "the chain holds without the texts"
     assert sums(stack) == before
     for space in ("race", "laps", "best", "latest"):
         body = api.get(f"/v1/namespaces/{space}/boards/all").json()

@@ -86,6 +86,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_offset": (0,),
     "get_chain_hashes": ([0, 1],),
     "get_chain_heads": (),
+    "clear_texts_of_user": (5, 100),
+    "clear_sources_of_user": (5,),
     "get_chained_rows": (0, 1, 500, 100),
     "get_rows_beyond_offset": (0, 10),
     "advance_offset": (0, 1, ENDS, 1, ENDS + 1, "d", 1, "h", "m"),

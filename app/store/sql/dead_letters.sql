@@ -92,8 +92,8 @@ WHERE a.partition = $1 AND l.namespace_id = 0 AND a.healed_seq IS NULL AND a.rea
 SELECT partition, epoch, seq, entry FROM dead_letters WHERE position(convert_to($1, 'UTF8') IN entry) > 0;
 
 -- name: update_dead_letter_entry
--- Replaces the text of a dead letter when its user is erased.
-UPDATE dead_letters SET entry = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+-- Replaces the text of a dead letter when its user is erased, and forgets the cause, which may tell of it.
+UPDATE dead_letters SET entry = $4, cause = CASE WHEN entry = $4 THEN cause END WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: get_dead_letters_of_namespace
 -- What the boards of a namespace counted and the ledger could not hold as what it is: duplicates and dead letters, each

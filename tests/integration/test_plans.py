@@ -49,7 +49,7 @@ ASIDE = {
         "delete_changed_archive_rows",
         "copy_tie_places",
     ),
-    *("create_namespace", "get_profiles", "hide_user_in_archives"),
+    *("create_namespace", "get_profiles", "hide_user_in_archives", "clear_sources_of_user"),
 }
 
 

@@ -69,6 +69,7 @@ PARTS = [
     "corrections",
     "indexes",
     "layouts",
+    "chain",
     "nodes",
     "worst",
     "rebuild",

@@ -18,6 +18,7 @@ from ..recover.settlement import settle_soon
 from ..settings import Settings, read_settings
 from ..store.marks import SETTLE_LOSS
 from ..store.namespace_cache import namespace_from_row
+from ..tune_gc import tune_gc
 from .finding import FindingError
 
 
@@ -49,6 +50,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
     finally:
         await link.close()
         await postgres.close()
+    tune_gc()
     with progress(quiet=quiet, verb="written") as bar:
         bar.begin(users[0]["users"])
         for p in where:

@@ -9,6 +9,7 @@ from ..logs import configure
 from ..recover.progress import RebuildMoved
 from ..recover.recovery import recover as recover_partitions
 from ..settings import Settings, read_settings
+from ..tune_gc import tune_gc
 from .finding import FindingError
 
 
@@ -29,6 +30,7 @@ async def _recover(settings: Settings, partition: int | None, quiet: bool) -> bo
     # Imported here, because it takes a while and most commands draw no progress bar.
     from ..verify.progress import progress
 
+    tune_gc()
     is_whole, count = True, 0
     with progress(quiet=quiet, verb="written") as bar:
         try:

@@ -180,6 +180,7 @@ class PartitionRebuild:
                 self.report.scores += one.scores
         await session.leases.fence(p)
         await self._open(progress, end, now, is_whole=is_whole)
+        await session.forget_faults(p)  # its persister has reported that the log stops
 
     def _step(self, users: int) -> None:
         self.report.users += users

@@ -80,18 +80,17 @@ class RestorePacker:
         without a user there were. O(cells)."""
         namespace, p = self._namespace, self._namespace.partition
         boards: dict[str, int] = {}
-        shapes: dict[_Shape, int] = {}
+        numbers: dict[int, int] = {}  # of shapes, by their ids: a shape's hash costs more than all else here
         shape_args: list[str | int] = []
         user_args: list[str | int | bytes] = []
-        for user in (*(RestoredUser("", kind) for kind in kinds), *users):
-            shape = self._shape_of(user.state, user.former)
-            if shape not in shapes:
-                shapes[shape] = len(shapes) + 1
+        shapes_of_users = [self._shape_of(user.state, user.former) for user in users]
+        shapes = [*(self._shape_of(kind, ()) for kind in kinds), *shapes_of_users]
+        for shape in shapes:
+            if id(shape) not in numbers:
+                numbers[id(shape)] = len(numbers) + 1
                 shape_args += _shape_args(shape, boards)
-        for user in users:
-            shape = self._shape_of(user.state, user.former)
-            number = shapes[shape]
-            user_args += (user.name, number)
+        for user, shape in zip(users, shapes_of_users, strict=True):
+            user_args += (user.name, numbers[id(shape)])
             user_args += self._values(user.state, shape)
             if self._has_velocity:
                 user_args.append(len(user.grants))
@@ -101,7 +100,7 @@ class RestorePacker:
                 user_args.append(len(stretches))
                 user_args += (part for stretch in stretches.items() for part in stretch)
         flags = int(self._has_days), int(self._has_balances), int(self._are_replaced)
-        counts = len(boards), len(users), len(shapes), *flags
+        counts = len(boards), len(users), len(numbers), *flags
         return evalsha(
             RESTORE_USERS,
             [

@@ -24,6 +24,7 @@ from app.drivers.scripts import Script
 from app.model.namespace import partition_of
 from app.recover.partition_rebuild import PartitionRebuild, RebuildReport
 from app.settings import read_settings
+from app.tune_gc import tune_gc
 from app.verify.progress import NullProgress
 from tests.conftest import Stack
 from tests.support.template import migrate_here
@@ -135,6 +136,7 @@ async def rebuild(stack: Stack, p: int) -> RebuildReport:
     chain = await find_chain(read_settings(stack.environment), postgres)
     await link.close()
     await postgres.close()
+    tune_gc()
     return await PartitionRebuild(stack.postgres.url, stack.valkey.url, p, NullProgress(), chain=chain).run()
 
 

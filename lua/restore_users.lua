@@ -4,13 +4,13 @@
 -- KEYS     meta, hidden users; the namespace, its hidden users; boards, each followed by its prefixes, distinct scores, sum
 --          tree and grant times where the namespace has them; balances of users, each followed by their days where the
 --          namespace has streaks
--- ARGV     the progress that meta must tell, the progress afterwards; the version that the boards get; number of boards,
---          users and shapes; whether there are days (0|1), whether balances are written (0|1: a closed window alone),
---          whether users are replaced (0|1); the rules (include/arguments), then the board's place in them and its name, for each board. A shape is what some
---          users have alike: the number of their values; of boards, and for each its number and the places of score,
---          prefix and time among the values (0: none; score 0: a replaced user leaves the board); of fields, and for each its name and place. A user: name, shape,
---          values; where a velocity is limited how many grants are counted, and for each its moment (µs) and amount; where
---          there are days how many stretches, and for each its number and bits
+-- ARGV     the progress that meta must tell, the progress afterwards; the version that the boards get; number of boards, users
+--          and shapes; whether there are days (0|1), whether balances are written (0|1: a closed window alone), whether users
+--          are replaced (0|1); the rules (include/arguments), then the board's index in them and its name, for each board. A
+--          shape is what some users have alike: the number of their values; of boards, and for each its number and the indexes
+--          of score, prefix and time among the values (0: none; score 0: a replaced user leaves the board); of fields, and for
+--          each its name and index. A user: name, shape, values; where a velocity is limited how many grants are counted, and
+--          for each its moment (µs) and amount; where there are days how many stretches, and for each its number and bits
 -- Reply    {'ok'}; {'moved', progress} where meta tells another one, {'corrupt', key and cause} where what is to be replaced
 --          cannot be read: nothing is written
 -- Effects  boards and what stands beside them, totals, balances, days, labels and counts of the namespace, and the progress,
@@ -47,16 +47,16 @@ local function take_number()
   return tonumber(take())
 end
 
--- A shape: boards with the places of their values; `fields`, the arguments of HSET, where values stand in every second place.
+-- A shape: boards with the indexes of their values; `fields`, the arguments of HSET, where values stand at every second index.
 local function unpack_shape(boards_by_number, namespace)
-  local shape = { values = take_number(), boards = {}, score = {}, prefix = {}, time = {}, fields = {}, places = {} }
+  local shape = { values = take_number(), boards = {}, score = {}, prefix = {}, time = {}, fields = {}, indexes = {} }
   for i = 1, take_number() do
     shape.boards[i], shape.score[i] = boards_by_number[take_number()], take_number()
     shape.prefix[i], shape.time[i] = take_number(), take_number()
   end
   for i = 1, take_number() do
     local name = take()
-    shape.fields[2 * i - 1], shape.places[i] = name, take_number()
+    shape.fields[2 * i - 1], shape.indexes[i] = name, take_number()
     local kind = sub(name, 1, 2)
     if (kind == fields.CATEGORY or kind == fields.SOURCE) and namespace.has_label[name] == nil then
       namespace.has_label[name], namespace.labels[#namespace.labels + 1] = false, name
@@ -112,12 +112,12 @@ end
 -- Gives boards the new scores of a user, and what stands beside them.
 local function place_user(user)
   local shape, number, first = user.shape, user.number, user.first
-  local shape_boards, score_places, place, score = shape.boards, shape.score, nil, nil
+  local shape_boards, score_indexes, index, score = shape.boards, shape.score, nil, nil
   for i = 1, #shape_boards do
     local board, n = shape_boards[i], shape_boards[i].user_count + 1
-    if score_places[i] ~= place then
-      place = score_places[i]
-      score = place > 0 and tonumber(ARGV[first + place]) or nil
+    if score_indexes[i] ~= index then
+      index = score_indexes[i]
+      score = index > 0 and tonumber(ARGV[first + index]) or nil
     end
     board.user_count, board.users[n], board.scores[number] = n, user, score
     if board.prefix_key then
@@ -139,10 +139,10 @@ end
 
 local function write_balances(user, namespace)
   local shape, args, first = user.shape, user.shape.fields, user.first
-  local places = shape.places
-  local n = #places
+  local indexes = shape.indexes
+  local n = #indexes
   for i = 1, n do
-    args[2 * i] = ARGV[first + places[i]]
+    args[2 * i] = ARGV[first + indexes[i]]
   end
   for start = 1, 2 * n, FIELDS_A_CALL_MAX do
     call('HSET', user.key, unpack(args, start, math.min(start + FIELDS_A_CALL_MAX - 1, 2 * n)))

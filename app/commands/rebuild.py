@@ -63,7 +63,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
 
 
 async def _finish(settings: Settings, partitions: Sequence[int]) -> None:
-    """What only the logs had is submitted again, and what nobody has is told."""
+    """Submits again what only the logs had, and reports what nobody has."""
     async for replay in replay_asides(settings, partitions):
         print(f"partition {replay.partition}: {replay}")
     postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [SETTLE_LOSS])

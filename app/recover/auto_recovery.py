@@ -106,7 +106,7 @@ class AutoRecovery:
 
 
 def _is_recovery(head: RebuildHead) -> bool:
-    """Whether a recovery from a fork was under way: it goes on, unless whoever began it still lives."""
+    """Whether a recovery from a fork was under way: it goes on, unless the process that began it is alive."""
     progress = RebuildProgress.parse(head.progress)
     fork = fork_of_clearing(head.progress) if progress is None else progress.fork
     return fork not in (None, BEGINNING)

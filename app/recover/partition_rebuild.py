@@ -137,7 +137,7 @@ class PartitionRebuild:
                     raise RedisRefused(f"a persister still holds partition {p}: see its log; then rebuild again")
                 await asyncio.sleep(_LEASE_POLL_S)
             if await is_open(self._link, p):
-                # Whoever had the lease has opened it meanwhile.
+                # The one that had the lease has opened it meanwhile.
                 raise RebuildMoved(f"partition {p} was opened by another rebuild")
             yield session
             await session.leases.release([p])
@@ -194,7 +194,7 @@ class PartitionRebuild:
         namespaces = [namespace_from_row(row) for row in rows]
         if self._namespace_id is None:
             return namespaces
-        if head.seq is None or (progress is not None and progress.scope == 0):
+        if head.seq is None or (progress is not None and progress.only_id == 0):
             p = self._partition
             raise RedisRefused(f"partition {p} must be rebuilt as a whole: leaderboard rebuild --partition {p}")
         return [namespace for namespace in namespaces if namespace.id == self._namespace_id]
@@ -220,7 +220,7 @@ class PartitionRebuild:
     def _goes_on(self, progress: RebuildProgress) -> bool:
         """Whether this rebuild is the one that a progress tells of."""
         is_enough = self._from_fork or progress.fork == BEGINNING
-        return progress.scope == (self._namespace_id or 0) and is_enough
+        return progress.only_id == (self._namespace_id or 0) and is_enough
 
     async def _fork(self, session: LedgerSession, head: RebuildHead, end: LedgerEnd, *, is_whole: bool) -> Fork:
         """Behind which entry is written what has changed. A rebuild that was killed while it cleared knew it."""

@@ -8,13 +8,13 @@ _CLEARS = "clears"
 
 
 class RebuildProgress(NamedTuple):
-    """How far a rebuild has come, as meta tells it. scope: the id of the one namespace that it writes, 0 for all;
-    namespace_id: the one that it is at; part: 0 for what is open, then each closed window that is not archived; last:
-    the number of the last user that was written; fork_epoch, fork_seq: only what changed behind this
-    entry is written, 0: everything is."""
+    """How far a rebuild has come, as meta tells it. only_id: of the one namespace that it writes, 0 for all;
+    namespace_id: of the one that it is at; part: 0 for what is open, then each closed window that is not
+    archived; last: the number of the last user that was written; fork_epoch, fork_seq: only what changed behind
+    this entry is written, 0: everything is."""
 
     epoch: int
-    scope: int = 0
+    only_id: int = 0
     namespace_id: int = 0
     part: int = 0
     last: int = 0

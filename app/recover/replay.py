@@ -1,7 +1,7 @@
 """Entries that were acknowledged and lie in no history that goes on are submitted again, under their own names.
 
-They counted once, so what a namespace asks of a new grant does not apply: mode, seals, age, bounds, velocity. Whoever
-sends the same grant in between has sent a duplicate, and it counts once.
+They counted once, so what a namespace asks of a new grant does not apply: mode, seals, age, bounds, velocity. A client
+that sends the same grant in between sends a duplicate, and it counts once.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class ReplayReport:
 
 
 async def replay_asides(settings: Settings, partitions: Sequence[int]) -> AsyncIterator[ReplayReport]:
-    """Submits what was set aside in some partitions; only those that had something are told. What is done is forgotten
+    """Submits what was set aside in some partitions; reports those that had something. What is done is deleted
     page by page, so that it goes on after a kill. RedisRefused, CallRefused, StoreUnavailable; O(entries)."""
     postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, MARK_SCRIPTS)
     marks = Marks(RedisConnection(settings.redis_url, MARK_SCRIPTS), settings.postgres_url)

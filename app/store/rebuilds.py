@@ -132,7 +132,7 @@ async def trim_aside(link: RedisConnection, p: int, epoch: int, place: tuple[int
 
 
 async def forget_aside(link: RedisConnection, p: int, epoch: int) -> None:
-    """Deletes the log that was set aside before an epoch: all of it is told. O(its entries)."""
+    """Deletes the log that was set aside before an epoch, once all of it is submitted or reported. O(its entries)."""
     names = " ".join(str(other) for other in await read_asides(link, p) if other != epoch)
     note = ("HSET", keys.meta(p), fields.ASIDES, names) if names else ("HDEL", keys.meta(p), fields.ASIDES)
     await transact(link, [delete_call([keys.log_aside(p, epoch).encode()]), note])

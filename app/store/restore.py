@@ -41,9 +41,9 @@ class RestoredUser(NamedTuple):
         return len(self.state.cells) + len(self.grants) + len(self.former)
 
 
-class _Place(NamedTuple):
-    """A board of a shape, with the places of its values among the user's, from 1; 0: none, and without a score the user
-    leaves the board."""
+class _BoardIndexes(NamedTuple):
+    """A board of a shape, with the indexes of its values among the user's, from 1; 0: none, and without a score the
+    user leaves the board."""
 
     board: str
     score: int
@@ -56,7 +56,7 @@ class _Shape(NamedTuple):
 
     sources: tuple[str, ...]
     prefixes: tuple[int, ...]
-    boards: tuple[_Place, ...]
+    boards: tuple[_BoardIndexes, ...]
     fields: tuple[tuple[str, int], ...]
 
 
@@ -127,8 +127,8 @@ class RestorePacker:
     def _values(self, state: UserCells, shape: _Shape) -> list[str | int]:
         cells = state.cells
         values: list[str | int] = [cells.get(name, 0) for name in shape.sources]
-        for place in shape.prefixes:
-            values[place] = prefix_of(int(values[place]), self._tie_break)
+        for i in shape.prefixes:
+            values[i] = prefix_of(int(values[i]), self._tie_break)
         if self._has_balances:
             values.append(state.changed_seq or 0)
             values += (value for value in (state.corrected_seq, state.score_changed_at) if value is not None)
@@ -145,31 +145,31 @@ class RestorePacker:
         return shape
 
     def _make_shape(self, state: UserCells, former: tuple[str, ...]) -> _Shape:
-        """A uniform user has one score everywhere, one time and one place among equals: each travels once."""
+        """A uniform user has one score everywhere, one time and one tie place: each travels once."""
         names = [name for name in state.cells if not is_day(name)]
         if self._has_balances:
             names += [name for name in (fields.TOTAL, fields.COUNT) if name not in state.cells]
         sources: dict[str, str] = {}  # by what a value is: the first cell that it is
         for name in names:
             sources.setdefault(_value_of(name) if state.is_uniform else name, name)
-        places = {value: place for place, value in enumerate(sources, 1)}
-        place_of = {name: places[_value_of(name) if state.is_uniform else name] for name in names}
+        indexes = {value: i for i, value in enumerate(sources, 1)}
+        index_of = {name: indexes[_value_of(name) if state.is_uniform else name] for name in names}
         boards = tuple(
-            _Place(name[2:], place_of[name], place_of.get(f"o:{name[2:]}", 0), place_of.get(f"g{name}", 0))
+            _BoardIndexes(name[2:], index_of[name], index_of.get(f"o:{name[2:]}", 0), index_of.get(f"g{name}", 0))
             for name in names
             if name[:2] == "b:"
-        ) + tuple(_Place(board, 0, 0, 0) for board in former)
-        prefixes = tuple(place - 1 for place, name in enumerate(sources.values(), 1) if name[:2] == "o:")
-        return _Shape(tuple(sources.values()), prefixes, boards, self._fields(state, place_of, len(sources)))
+        ) + tuple(_BoardIndexes(board, 0, 0, 0) for board in former)
+        prefixes = tuple(i - 1 for i, name in enumerate(sources.values(), 1) if name[:2] == "o:")
+        return _Shape(tuple(sources.values()), prefixes, boards, self._fields(state, index_of, len(sources)))
 
-    def _fields(self, state: UserCells, place_of: Mapping[str, int], count: int) -> tuple[tuple[str, int], ...]:
-        """The fields of the balances, with the places of their values. Behind `count` cells stand those of changes."""
+    def _fields(self, state: UserCells, index_of: Mapping[str, int], count: int) -> tuple[tuple[str, int], ...]:
+        """The fields of the balances, with the indexes of their values. Behind `count` cells stand those of changes."""
         if not self._has_balances:
             return ()
         changes = [fields.SEQ]
         changes += [] if state.corrected_seq is None else [fields.CORRECTED]
         changes += [] if state.score_changed_at is None else [fields.CHANGED_AT]
-        pairs = [(name, place) for name, place in place_of.items() if name[:2] not in ("b:", "o:", "gb")]
+        pairs = [(name, i) for name, i in index_of.items() if name[:2] not in ("b:", "o:", "gb")]
         return (*pairs, *((name, count + 1 + i) for i, name in enumerate(changes)))
 
 
@@ -178,7 +178,7 @@ def _value_of(cell: str) -> str:
     if cell[0] == "g":
         return "time"
     if cell[:2] == "o:":
-        return "place"
+        return "tie place"
     return cell if cell in (fields.COUNT, fields.LAST) else "score"
 
 
@@ -186,8 +186,8 @@ def _shape_args(shape: _Shape, boards: dict[str, int]) -> Iterator[str | int]:
     """A shape as the script reads it. boards: the numbers of those named so far; new ones are added."""
     count = len(shape.sources) + sum(name in _CHANGES for name, _ in shape.fields)
     yield from (count, len(shape.boards))
-    for place in shape.boards:
-        yield from (boards.setdefault(place.board, len(boards) + 1), place.score, place.prefix, place.time)
+    for board in shape.boards:
+        yield from (boards.setdefault(board.board, len(boards) + 1), board.score, board.prefix, board.time)
     yield len(shape.fields)
     for name, number in shape.fields:
         yield from (name, number)

@@ -76,5 +76,5 @@ def _read_key(file: Path | None) -> bytes | None:
         return None
     key = _read(file)
     if len(key) < KEY_BYTES_MIN:
-        raise FindingError(f"--key {file}: must hold {KEY_BYTES_MIN} or more bytes")
+        raise FindingError(f"{file}: must hold {KEY_BYTES_MIN} or more bytes")
     return key

@@ -27,7 +27,7 @@ async def revoke_key(settings: Settings, key_id: str) -> bool:
 
 
 async def _write(settings: Settings, query: str, key_id: str, *args: object, publish: Call) -> bool:
-    """Whether the query changed anything. Redis is told in any case."""
+    """Whether the query changed anything. It is published in any case."""
     postgres, link = (
         Postgres(settings.postgres_url),
         RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER]),

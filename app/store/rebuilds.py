@@ -10,7 +10,7 @@ from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, e
 from ..drivers.scripts import load
 from . import fields, keys
 from .key_space import delete_call, scan_call
-from .log import entry_call
+from .log import digest_in, entry_call
 from .partitions import FORMAT, last_seq_call
 
 OPEN_PARTITION = load("open_partition")
@@ -86,7 +86,7 @@ async def holds_entry(link: RedisConnection, p: int, end: LedgerEnd) -> bool:
     if end.seq == 0:
         return True
     (reply,) = await link.run([entry_call(p, epoch=end.epoch, seq=end.seq)])
-    return not isinstance(reply, Exception) and bool(reply) and reply[0][1][1] == end.digest
+    return not isinstance(reply, Exception) and digest_in(reply) == end.digest
 
 
 def log_page_call(p: int, place: tuple[int, int], count: int) -> Call:

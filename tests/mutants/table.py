@@ -3,19 +3,8 @@
 A rule belongs here if a wrong number, a lost grant or a refused right would follow from breaking it.
 """
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """rule: what holds, and is broken. path: the file in which `old`, which stands there once, becomes `new`. tests:
-    files or tests, one of which fails then."""
-
-    rule: str
-    path: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
+from tests.mutants.ledger_chain import CHAIN
+from tests.mutants.mutant import Mutant
 
 APPLY, VISIBILITY = "tests/lua/test_apply.py", "tests/lua/test_visibility.py"
 CLOSED, QUOTAS = "tests/lua/test_closed_windows.py", "tests/lua/test_quotas.py"
@@ -345,4 +334,4 @@ ANNOUNCEMENTS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS]
+MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS, *CHAIN]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.__main__ import ROOT, MutantError, broken, survives
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.mutant import Mutant
+from tests.mutants.table import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)

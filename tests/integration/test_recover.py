@@ -27,6 +27,8 @@ from tests.support.random_namespaces import World, some_rules
 from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
 
+pytestmark = pytest.mark.own_valkey
+
 SPACES = 14
 RULES: dict[str, dict[str, Any]] = {
     "a": {},
@@ -47,9 +49,13 @@ def test_an_older_redis_is_as_before(own_stack: Any) -> None:
         ]
         list(pool.map(World.happen, worlds))
         assert [api.post(f"/v1/users/{user}/hide").status_code for user in users[:2]] == [200, 200]
+        assert api.put("/v1/namespaces/labels", json={"category_boards": True}).status_code == 201
+        grant = {"grant_id": "moved", "user_id": "u1", "amount": 1, "category": "red"}
+        assert api.post("/v1/namespaces/labels/grants", json=grant).status_code == 201
         own_stack.wait_flushed()
         older = copy_redis(own_stack)
         list(pool.map(World.happen, worlds[::2]))
+        assert api.patch("/v1/namespaces/labels/grants/moved", json={"category": "blue"}).status_code == 200
         assert api.post(f"/v1/users/{users[0]}/unhide").status_code == 200
         assert api.post(f"/v1/users/{users[2]}/hide").status_code == 200
         settle(own_stack)

@@ -240,7 +240,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if topology():
         terminalreporter.section(f"on a Redis of several nodes: {topology()}")
         for name in config.stash.get(EXEMPT, []):
-            terminalreporter.line(f"exempt, with a Valkey of its own: {name}")
+            terminalreporter.line(f"exempt, with a single Valkey: {name}")
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def main(load: Load, tell_cost: Tell) -> None:
             idle[name] += _cpu_us(stack, "persist")
         for kind, path, count, connections in (
             *(("spread", str(NAMESPACES), GRANTS, number) for number in CONNECTIONS),
-            ("around", "/v1/namespaces/n0/boards/all", READS, CONNECTIONS[0]),
+            ("board", "/v1/namespaces/n0/boards/all", READS, CONNECTIONS[0]),
         ):
             costs = _costs(stacks, load, kind, path, count, connections)
             _tell_sides(tell_cost, f"{kind}, {connections} connections", costs, "µs", COST_MAX)

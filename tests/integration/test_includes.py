@@ -138,6 +138,7 @@ def test_streaks_follow_each_users_zone(api: httpx.Client) -> None:
     assert space.board("2024-05-05", include="streak")[far]["streak"] == before | {"best": 3, "last_day": "2024-05-07"}
 
 
+@pytest.mark.own_valkey
 def test_a_long_page_takes_few_calls(space: Space, direct: Any) -> None:
     body = [{"grant_id": f"g{i}", "user_id": f"u{i}", "amount": i} for i in range(1000)]
     assert space.api.post(f"{space.url}/grants", json=body).json()["applied"] == 1000

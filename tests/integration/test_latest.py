@@ -128,8 +128,8 @@ def test_verify_names_each_time_that_is_not_the_ledgers(planted: Planted) -> Non
         f"{name}: 'otter', time of source race: nothing in Redis, {at} by the ledger"
     ]
     assert f"{name}: board all, times: 4 in Redis, 3 by the ledger" in changed(times, "nobody", str(at))
-    direct.rename(times, "kept")
+    direct.rename(times, f"{times}:aside")
     direct.set(times, "x")
     assert planted.verify() == [f"{name}: board all, {times}: it is of the type string, not hash"]
-    direct.rename("kept", times)
+    direct.rename(f"{times}:aside", times)
     assert planted.verify() == []

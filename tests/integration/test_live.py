@@ -122,6 +122,7 @@ def calls(monitor: Any, script: Script, key: str) -> Iterator[float | None]:
             yield heard["time"]
 
 
+@pytest.mark.own_valkey
 def test_a_tick_costs_what_changed_not_what_is_watched(
     live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
 ) -> None:

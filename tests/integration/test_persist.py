@@ -194,6 +194,7 @@ DENIED = [
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.own_valkey
 def test_an_acl_that_denies_something_is_refused_by_name(own_stack: Any, client: httpx.Client, own_redis: Any) -> None:
     for rules, named in DENIED:
         own_redis.execute_command("ACL", "SETUSER", "default", "on", "nopass", "resetkeys", "+@all", *rules.split())

@@ -149,6 +149,7 @@ def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Ch
         assert "run leaderboard rebuild, if it is the right one" in done.stderr
 
 
+@pytest.mark.own_valkey
 def test_checkconfig_names_all_faults_of_the_stores_each_on_its_line(own_stack: Any) -> None:
     own_stack.stop("persist")
     own_stack.stop("serve")

@@ -10,7 +10,7 @@ from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
-from ..store.ledger_reach import read_reach
+from ..store.ledger_reach import look_twice
 from ..store.partitions import NO_DEPLOYMENT, read_deployment
 
 
@@ -28,7 +28,7 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     if redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
-    reaches = await read_reach(link, await postgres.fetch("get_offsets"))
+    reaches = await look_twice(link, lambda: postgres.fetch("get_offsets"))
     return {reach.partition: reason for reach in reaches if (reason := reach.closed or reach.loss) is not None}
 
 

@@ -1,7 +1,7 @@
 """Whether Redis has everything that the ledger has, and the ledger everything that Redis has let go of: by the ends of
 both, a partition at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -48,6 +48,18 @@ class PartitionReach(NamedTuple):
         """Whether nothing speaks against using it but that it may bear no mark; so one does that an older Postgres had
         closed."""
         return self.loss is None and (self.closed is None or self.closed.startswith(LEDGER_BEHIND))
+
+
+async def look_twice(
+    link: RedisLink, read_offsets: Callable[[], Awaitable[Sequence[asyncpg.Record]]]
+) -> list[PartitionReach]:
+    """As `read_reach`. What looks like a loss is compared once more with the ledger's offsets of then: the ledger may
+    have taken a partition's first entries between the two looks."""
+    reaches = await read_reach(link, await read_offsets())
+    if all(reach.loss is None for reach in reaches):
+        return reaches
+    later = {reach.partition: reach for reach in await read_reach(link, await read_offsets())}
+    return [reach if reach.loss is None else later.get(reach.partition, reach) for reach in reaches]
 
 
 async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list[PartitionReach]:

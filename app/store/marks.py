@@ -20,7 +20,7 @@ from ..drivers.some_nodes import NodeLink
 from . import fields, keys
 from .announcements import Announcer
 from .apply import APPLY, CallRefused
-from .ledger_reach import PartitionReach, read_reach, state_behind
+from .ledger_reach import PartitionReach, look_twice, read_reach, state_behind
 from .open_hides import open_hides, take_off
 from .partitions import (
     LEDGER_BEHIND,
@@ -118,15 +118,18 @@ async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
     # What Redis was told is read before what Postgres has, and the ledger's ends before those of the logs: what comes
     # meanwhile is no loss.
     fetch = _fetch_on(connection)
-    offsets = [row for row in await fetch("get_offsets") if node.has(keys.meta(row["partition"]))]
-    versions = await read_state_versions(node, [row["partition"] for row in offsets])
+
+    async def read_offsets() -> list[asyncpg.Record]:
+        return [row for row in await fetch("get_offsets") if node.has(keys.meta(row["partition"]))]
+
+    versions = await read_state_versions(node, [row["partition"] for row in await read_offsets()])
     deployment = await read_deployment(node) if node.has(keys.DEPLOYMENT) else None
     row = next(iter(await fetch("get_deployment")), None)
     if row is None or (node.has(keys.DEPLOYMENT) and (deployment is None or deployment.id != row["id"])):
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     version = row["state_version"]
     behind = state_behind(max(versions, default=0), version)
-    reaches = await read_reach(node, offsets)
+    reaches = await look_twice(node, read_offsets)
     await _close(node, {reach: _reason(reach) or behind for reach in reaches})
     if behind is None:
         whole = [reach for reach in reaches if reach.is_whole]

@@ -101,6 +101,7 @@ def reader(live_server: Any) -> Iterator[Reader]:
         reader.close()
 
 
+@pytest.mark.own_valkey  # It prints what a single Redis answers.
 def test_every_call_answers_what_is_printed(reader: Reader) -> None:
     for block in blocks(GUIDE):
         reader.read(block)

@@ -19,6 +19,8 @@ from app.store import keys
 
 #: Milliseconds after which a silent master counts as failed: a failover takes this and about a second more.
 NODE_TIMEOUT_MS = 1_000
+#: The same where no failover is meant: a busy machine keeps a node from answering for seconds.
+PATIENCE_MS = 15_000
 #: The environment variable that names on which Redis a run of the tests has its systems: `cluster`, `sentinel`.
 TOPOLOGY = "TEST_REDIS"
 #: Seconds in which a cluster must come together, or a replica be promoted.
@@ -61,11 +63,18 @@ def open_store(url: str, *, decode_responses: bool = False) -> Redis:
     parts = parse_redis_url(url)
     if parts.topology is Topology.CLUSTER:
         host = parts.hosts[0]
-        return cast(Redis, RedisCluster(host.name, host.port, decode_responses=decode_responses))
+        return cast(Redis, ClusterStore(host.name, host.port, decode_responses=decode_responses))
     if parts.topology is Topology.SENTINEL:
         _, port = ask(parts.hosts[0].port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", parts.service)
         return Redis(port=int(port), decode_responses=decode_responses)
     return Redis.from_url(url, decode_responses=decode_responses)
+
+
+class ClusterStore(RedisCluster):
+    """Looks for keys at all masters, also where a pattern looks like one slot's."""
+
+    def keys(self, pattern: Any = "*", **kwargs: Any) -> Any:
+        return super().keys(pattern, target_nodes=RedisCluster.PRIMARIES, **kwargs)
 
 
 class ValkeyCluster:
@@ -73,7 +82,12 @@ class ValkeyCluster:
     replicas, by the number of the master that each follows."""
 
     def __init__(
-        self, folder: Path, masters: int = 3, replicas: bool = True, followed: Sequence[int] | None = None
+        self,
+        folder: Path,
+        masters: int = 3,
+        replicas: bool = True,
+        followed: Sequence[int] | None = None,
+        timeout_ms: int = NODE_TIMEOUT_MS,
     ) -> None:
         self.masters = masters
         self._followed = followed if followed is not None else range(masters) if replicas else ()
@@ -85,7 +99,7 @@ class ValkeyCluster:
                 options={
                     "cluster-enabled": "yes",
                     "cluster-port": str(free_port()),
-                    "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+                    "cluster-node-timeout": str(timeout_ms),
                     "cluster-require-full-coverage": "no",
                     "cluster-replica-validity-factor": "0",
                     "repl-diskless-sync-delay": "0",
@@ -177,9 +191,10 @@ class ValkeyCluster:
 class Sentinel(ValkeyProcess):
     """A Sentinel that watches one primary under the name `main`."""
 
-    def __init__(self, folder: Path, primary: ValkeyProcess) -> None:
+    def __init__(self, folder: Path, primary: ValkeyProcess, timeout_ms: int) -> None:
         super().__init__(folder, free_port())
         self._primary = primary
+        self._timeout_ms = timeout_ms
 
     def preparation(self) -> Iterator[Child]:
         """Its settings stand in a file: it keeps what it knows there."""
@@ -189,8 +204,8 @@ class Sentinel(ValkeyProcess):
             "bind 127.0.0.1",
             f"dir {self.data}",
             f"sentinel monitor main 127.0.0.1 {self._primary.port} 2",
-            f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}",
-            f"sentinel failover-timeout main {4 * NODE_TIMEOUT_MS}",
+            f"sentinel down-after-milliseconds main {self._timeout_ms}",
+            f"sentinel failover-timeout main {4 * self._timeout_ms}",
         )
         (self.data / "sentinel.conf").write_text("\n".join(lines) + "\n")
         return iter(())
@@ -210,11 +225,11 @@ class Sentinel(ValkeyProcess):
 class WatchedValkey:
     """A primary and a replica, and three Sentinels: two of them agree on a failover."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timeout_ms: int = NODE_TIMEOUT_MS) -> None:
         self._first = ValkeyProcess(folder / "first", free_port())
         options = {"replicaof": f"127.0.0.1 {self._first.port}", "repl-diskless-sync-delay": "0"}
         self._second = ValkeyProcess(folder / "second", free_port(), options=options)
-        self._sentinels = [Sentinel(folder / f"sentinel{i}", self._first) for i in range(3)]
+        self._sentinels = [Sentinel(folder / f"sentinel{i}", self._first, timeout_ms) for i in range(3)]
 
     @property
     def url(self) -> str:
@@ -271,6 +286,6 @@ class WatchedValkey:
 #: By the value of TOPOLOGY, the nodes for a system.
 KINDS: dict[str, Callable[[Path], ValkeyCluster | WatchedValkey | None]] = {
     "": lambda _: None,
-    "cluster": ValkeyCluster,
-    "sentinel": WatchedValkey,
+    "cluster": lambda folder: ValkeyCluster(folder, timeout_ms=PATIENCE_MS),
+    "sentinel": lambda folder: WatchedValkey(folder, PATIENCE_MS),
 }

@@ -19,8 +19,8 @@ def test_a_profile_that_changes_has_nobody_elses_name_read_again(
     shown = f"{spaces[0]}-9"
     assert api.put(f"/v1/users/{shown}", json={"display_name": "Ann"}).status_code == 200
     boards = [f"/v1/namespaces/{space}/boards/all" for space in spaces]
-    tags = {board: api.get(board).headers["etag"] for board in boards}
     live_server.wait_published()  # Persisters announce once more what was written just now.
+    tags = {board: api.get(board).headers["etag"] for board in boards}
     with direct.monitor() as seen:
         for i in range(CHANGES):
             response = api.put(f"/v1/users/{spaces[0]}-busy", json={"display_name": f"Bea {i}"})

@@ -78,19 +78,17 @@ class ClusterStore(RedisCluster):
 
 
 class ValkeyCluster:
-    """Masters with a replica each, or none. Master i is `nodes[i]`, its replica `nodes[i + masters]`. followed: other
-    replicas, by the number of the master that each follows."""
+    """Masters with a replica each, or none. Master i is `nodes[i]`, its replica `nodes[i + masters]`."""
 
     def __init__(
         self,
         folder: Path,
         masters: int = 3,
         replicas: bool = True,
-        followed: Sequence[int] | None = None,
         timeout_ms: int = NODE_TIMEOUT_MS,
     ) -> None:
         self.masters = masters
-        self._followed = followed if followed is not None else range(masters) if replicas else ()
+        self._followed = range(masters) if replicas else ()
         count = masters + len(self._followed)
         self.nodes = [
             ValkeyProcess(

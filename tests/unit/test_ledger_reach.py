@@ -18,10 +18,10 @@ class Log:
         self.entries = entries
 
     async def run(self, calls: Any) -> list[Any]:
-        (_, (_, _, first, *_)) = calls
+        _, (_, _, first, *_), _ = calls
         seq = int(str(first).rpartition("-")[2])
-        found = [[f"1-{seq}".encode(), [b"d", DIGEST]]] if 0 < seq <= self.entries else []
-        return [[b"1", b"%d" % self.entries, b"1-3", b"here", None, b"0"], found]
+        entries = [[f"1-{seq}".encode(), [b"d", DIGEST]]] if 0 < seq <= self.entries else []
+        return [[b"1", b"%d" % self.entries, b"1-3", b"here", None, b"0"], entries, [[b"1-4", [b"d", DIGEST]]]]
 
 
 def offset(seq: int) -> dict[str, Any]:

@@ -22,9 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 dev: setup
 	@exec $(BIN)/leaderboard dev --port $(PORT) $(ARGS)
 
-# Three workers on two cores: much of a test is waiting.
+# Four workers on two cores: much of a test is waiting.
 test: setup tools
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 test-fast: setup
 	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property $(ARGS)

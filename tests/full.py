@@ -109,7 +109,7 @@ def main() -> int:
         if not count:
             return 1
         summary.append(f"{name}: {count} rounds")
-    if not given.only and not run({}, [*PYTEST, "-n", "3", "--dist", "worksteal"]):
+    if not given.only and not run({}, [*PYTEST, "-n", "4", "--dist", "worksteal"]):
         return 1
     if given.acceptance is None or not script_of(given.acceptance).exists():
         print("-- no acceptance script: --acceptance names no folder with acceptance/f1.py")

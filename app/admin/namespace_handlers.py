@@ -113,10 +113,10 @@ class NamespaceHandlers:
             made = await self._create(principal, name, p, rules, now)
             return None if made is None else (made, True)
         old = namespace_from_row(row)
-        if row["has_user_data"] and p != old.partition:
-            raise RuleLocked("the namespace keeps users of its own", field="$.group")
         reach = max(row["latest_acceptable_at"], latest_acceptable_at(old.rules, now))
         new_rules, change = rules, check_change(old.rules, rules, reach)
+        if row["has_user_data"] and p != old.partition:
+            raise await self._why_it_stays(old, rules, change or "group")
         if change is not None:
             await self._fence(old)
             if await self._holds_grants(old):
@@ -167,6 +167,13 @@ class NamespaceHandlers:
         assert row is not None
         await self._batcher.call(version_call(namespace.partition, namespace_id=namespace.id, version=row["version"]))
         self._namespace_cache.forget(Changed(frozenset((namespace.name,))))
+
+    async def _why_it_stays(self, namespace: Namespace, rules: Rules, change: str) -> RuleLocked:
+        """Why a namespace does not go to another partition: its grants, or what it keeps of users."""
+        rows = await self._postgres.fetch_one("has_ledger_rows", namespace.id)
+        if rows is not None and rows["has_rows"]:
+            return rule_locked(change, namespace.rules, rules)
+        return RuleLocked("the namespace keeps users of its own", field="$.group")
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         """Looks into the log and the ledger, because a grant in quarantine is on no board and still counts here."""

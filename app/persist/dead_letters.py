@@ -14,6 +14,7 @@ from ..model.entry_kinds import DUPLICATE, kind_of
 from ..model.entry_names import parse_heal_name
 from .failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters
 from .ledger_row import BARE, LedgerRow
+from .namespace_partitions import FOREIGN
 
 #: Dead letters of a partition in a minute. With more, the fault is hardly in each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
@@ -31,7 +32,10 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
     await _check_rate(connection, letters)
     if duplicates or letters:
         aside = [(DUPLICATE, row) for row in duplicates] + [("poison", row) for row in letters]
-        records = [(*_place(row), reason, row.packed, row.fault, _corrected_grant(row)) for reason, row in aside]
+        records = [
+            (*_place(row), _namespace_id(row), reason, row.packed, row.fault, _corrected_grant(row))
+            for reason, row in aside
+        ]
         await connection.executemany(queries()["add_dead_letter"], records)
     failed = [(row.partition, *row.original[:2], row.fault) for row in dead if row.original is not None]
     if failed:
@@ -62,8 +66,10 @@ def _may_settle(entry: LogEntry) -> bool:
 
 
 def _tombstone_suffices(row: LedgerRow) -> bool:
-    """Whether a tombstone records all of an entry: a heal has only its user and what it moved."""
-    return row.is_dead and row.tombstone != BARE and row.entry is not None and kind_of(row.entry.kind).settles
+    """Whether a tombstone records all of an entry: a heal has only its user and what it moved, and a foreign one
+    nothing, as the entry that it heals had nothing."""
+    has_all = row.tombstone != BARE or row.code == FOREIGN
+    return row.is_dead and has_all and row.entry is not None and kind_of(row.entry.kind).settles
 
 
 def _corrected_grant(row: LedgerRow) -> str | None:
@@ -73,6 +79,11 @@ def _corrected_grant(row: LedgerRow) -> str | None:
         return None
     kind = kind_of(row.entry.kind)
     return row.entry.grant_id if kind.is_revision and not kind.is_first else None
+
+
+def _namespace_id(row: LedgerRow) -> int:
+    """The namespace of a row of the ledger; 0 where it has only a place."""
+    return 0 if row.entry is None or (row.is_dead and row.tombstone == BARE) else row.entry.namespace_id
 
 
 def _place(row: LedgerRow) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
 from .leases import LOCK_PRESENCE, Leases, Superseded
 from .ledger_row import BARE, FULL, OWNER, LedgerRow, unpack
+from .namespace_partitions import NamespacePartitions
 from .row_chain import RECORD_COLUMNS, chain_records
 from .time_buckets import add_board_sums, count_in_time
 
@@ -64,6 +65,7 @@ class LedgerSession:
         self._users: dict[str, int] = {}
         self.leases = leases
         self.seals = ClosedWindows(connection)
+        self._namespaces = NamespacePartitions(connection)
         self._erasures = 0
 
     @classmethod
@@ -122,7 +124,7 @@ class LedgerSession:
         """Marks the rows that the ledger has already. Halves rows that Postgres cannot take until the wrong one is
         alone, and makes that one a dead letter."""
         try:
-            await self._mark_duplicates({p: (offset, rows)})
+            await self._mark_duplicates(p, rows)
             await self._transaction({p: (offset, rows)})
             return
         except Exception as error:
@@ -150,6 +152,7 @@ class LedgerSession:
 
     async def _transaction(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
         everything = [row for _, rows in by_partition.values() for row in rows]
+        await self._namespaces.check(everything)
         users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
         numbers = await self._numbers(users)
         async with self._connection.transaction():
@@ -229,12 +232,13 @@ class LedgerSession:
                 "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
             )
 
-    async def _mark_duplicates(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
+    async def _mark_duplicates(self, p: int, rows: list[LedgerRow]) -> None:
         """Marks as duplicates the rows that the ledger, or an earlier one of these rows, already has."""
-        rows = [row for _, new_rows in by_partition.values() for row in new_rows if row.fault is None]
+        rows = [row for row in rows if row.fault is None]
         keys = [row.key for row in rows]
         columns = [[key[i] for key in keys] for i in range(4)]
-        known = {tuple(row) for row in await self._connection.fetch(queries()["find_recorded_entries"], *columns)}
+        recorded = await self._connection.fetch(queries()["find_recorded_entries"], *columns, [p])
+        known = {tuple(row) for row in recorded}
         for row, key in zip(rows, keys, strict=True):
             if key in known:
                 row.fault = DUPLICATE if row.original is None else "the ledger holds another entry of this name"

@@ -1,6 +1,6 @@
 """The ledger for corrections: a grant's last state, and what a user's other grants add up to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import asyncpg
 
@@ -49,12 +49,13 @@ class Ledger:
             )
         return records
 
-    async def find_recorded(self, entry_keys: Sequence[EntryKey]) -> set[EntryKey]:
-        """Those of some entries that the ledger holds. O(log n) each."""
+    async def find_recorded(self, entry_keys: Sequence[EntryKey], partitions: Collection[int]) -> set[EntryKey]:
+        """Those of some entries that the ledger holds. partitions: those of the entries. O(log n) each."""
         if not entry_keys:
             return set()
         columns = [list(column) for column in zip(*entry_keys, strict=True)]
-        return {tuple(row) for row in await self._postgres.fetch("find_recorded_entries", *columns)}
+        rows = await self._postgres.fetch("find_recorded_entries", *columns, sorted(partitions))
+        return {tuple(row) for row in rows}
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
         """The dead letters at some places (epoch, seq) of a partition, each with whether it is settled: recorded, or

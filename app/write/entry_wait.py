@@ -1,7 +1,7 @@
 """Waits until the ledger holds entries. All that wait in a process share its looks at the ledger."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -35,6 +35,11 @@ class _Waiter:
         self._last: dict[int, tuple[int, int]] = {}
         for p, place, _ in entries:
             self._last[p] = max(place, self._last.get(p, place))
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """Where the entries are."""
+        return self._last.keys()
 
     def is_passed(self, offsets: Mapping[int, tuple[int, int]]) -> bool:
         """Whether a ledger has gone past all of them. It takes a partition's entries in order, so the last one
@@ -89,7 +94,8 @@ class EntryWait:
         try:
             offsets = {p: (epoch, seq) for p, (epoch, seq, _) in (await self._ledger.offsets()).items()}
             due = self._due(offsets)
-            recorded = await self._ledger.find_recorded([key for waiter in due for key in waiter.absent])
+            partitions = {p for waiter in due for p in waiter.partitions}
+            recorded = await self._ledger.find_recorded([key for waiter in due for key in waiter.absent], partitions)
         except Problem as problem:
             self._silence = problem
             return {}

@@ -201,11 +201,12 @@ async def persister(stack: Stack, rows: int) -> None:
         )
         for row in copied
     ]
+    await db.execute("CREATE TABLE ledger_99 PARTITION OF ledger FOR VALUES IN (99)")
     started = time.perf_counter()
     for i in range(0, rows, 10_000):
         await db.copy_records_to_table("ledger", records=records[i : i + 10_000], columns=names)
     bare = rows / (time.perf_counter() - started)
-    await db.execute("DELETE FROM ledger WHERE partition = 99")
+    await db.execute("DROP TABLE ledger_99")
     await db.close()
     tell("persister, with standings", drained, bare, "rows/s", 0.25)
 

@@ -35,7 +35,7 @@ ADD_STANDINGS = """
 INSERT INTO {0}.standings AS s SELECT l.user_number, l.namespace_id, sum(score_delta), sum(live_delta), max(granted_at)
 FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[]) AS x (p, seq, last_seq)
 CROSS JOIN LATERAL (SELECT * FROM {0}.ledger
-    WHERE partition = x.p AND (epoch, seq) > (1, x.seq) AND (epoch, seq) <= (1, x.last_seq)) AS l
+    WHERE partition = x.p AND partition = ANY(%s) AND (epoch, seq) > (1, x.seq) AND (epoch, seq) <= (1, x.last_seq)) AS l
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (user_number, namespace_id) DO UPDATE SET score = s.score + excluded.score
 """
@@ -49,9 +49,19 @@ CROSS JOIN LATERAL (SELECT '2026-11-27'::timestamptz + i * interval '20 ms' AS a
 """
 
 
+# Bytes of a table, then of each of its indexes, the parts of a partitioned one together.
+SIZES = """
+SELECT '{0}', sum(pg_table_size(relid)) FROM pg_partition_tree('{0}') UNION ALL
+SELECT name, size FROM (
+    SELECT i.indexrelid::regclass::text AS name, sum(pg_relation_size(t.relid)) AS size
+    FROM pg_index i CROSS JOIN LATERAL pg_partition_tree(i.indexrelid) AS t
+    WHERE i.indrelid = '{0}'::regclass GROUP BY 1 ORDER BY 2 DESC) AS indexes
+"""
+
+
 def make(db: psycopg.Connection, schema: str) -> None:
     """An empty ledger in a layout, with standings beside it."""
-    keys = f"PRIMARY KEY ({PLACE}, namespace_id)" if schema == "range" else f"PRIMARY KEY ({PLACE})"
+    keys = f"PRIMARY KEY ({'epoch, seq, partition' if schema == 'list' else PLACE}, namespace_id)"
     by = "" if schema == "one" else "PARTITION BY LIST (partition)"
     statements = [
         f"CREATE SCHEMA {schema}",
@@ -75,7 +85,7 @@ def make(db: psycopg.Connection, schema: str) -> None:
             for i in range(PARTITIONS)
         )
     else:
-        unique = KEY if schema == "one" else f"partition, {KEY}"
+        unique = KEY if schema == "one" else f"{KEY}, partition"
         statements.append(f"CREATE UNIQUE INDEX ON {schema}.ledger ({unique})")
     for (text,) in db.execute(
         "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'ledger'::regclass AND NOT indisunique"
@@ -108,7 +118,7 @@ def write(db: psycopg.Connection, schema: str, batch: list[tuple[object, ...]], 
             with cursor.copy(f"COPY range.ids ({KEY}, {PLACE}, digest) FROM STDIN".encode()) as copy:
                 for row in batch:
                     copy.write_row((row[4], row[5], row[6], row[3], *row[:3], row[16]))
-        cursor.execute(ADD_STANDINGS.format(schema).encode(), spans)
+        cursor.execute(ADD_STANDINGS.format(schema).encode(), [*spans, spans[0]])
 
 
 def measure(db: psycopg.Connection) -> None:
@@ -155,6 +165,7 @@ def measure_plans(db: psycopg.Connection) -> None:
 
 def measure_sizes(db: psycopg.Connection) -> None:
     """Bytes a row of the tables that grow, and of each of their indexes."""
+    db.execute("INSERT INTO partitions (partition) SELECT generate_series(0, %s)", (PARTITIONS - 1,))
     for first in range(0, SIZED_ROWS, ROWS):
         db.execute(FILL.replace("% ", "%% ").encode(), (first, first + ROWS - 1))
     db.execute(
@@ -163,12 +174,10 @@ def measure_sizes(db: psycopg.Connection) -> None:
     )
     db.execute("VACUUM ANALYZE")
     for table in ("ledger", "standings"):
-        sizes = f"SELECT count(*), pg_table_size('{table}'), pg_indexes_size('{table}') FROM {table}"
-        ((count, heap, indexes),) = db.execute(sizes.encode()).fetchall()
-        print(f"{table:28} {count:,} rows: {heap / count:.0f} bytes a row, indexes {indexes / count:.0f}", flush=True)
-        parts = "SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index"
-        for name, size in db.execute(f"{parts} WHERE indrelid = '{table}'::regclass".encode()):
-            print(f"    {name:36} {size / count:6.1f}", flush=True)
+        ((count,),) = db.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()
+        sizes = SIZES.format(table).encode()
+        for name, size in db.execute(sizes).fetchall():
+            print(f"{table:12} {count:,} rows  {name:36} {size / count:6.1f} bytes a row", flush=True)
 
 
 def _cpu_s(pid: int) -> float:

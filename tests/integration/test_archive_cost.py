@@ -63,8 +63,8 @@ def test_who_is_hidden_elsewhere_costs_nothing(own_stack: Any, analysed: bool) -
             "INSERT INTO hidden_users (user_number, by_admin) SELECT number, true FROM users WHERE name ^@ 'else-'"
         )
         db.execute(
-            """INSERT INTO hidden_archive_users SELECT a.id, u.number FROM archived_boards a JOIN users u ON
-                u.name ^@ 'else-'
+            """INSERT INTO hidden_archive_users
+               SELECT a.namespace_id, a.id, u.number FROM archived_boards a JOIN users u ON u.name ^@ 'else-'
                WHERE a.namespace_id = %s AND a.board = %s""",
             (other.id, DAY),
         )
@@ -86,7 +86,7 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
         space.seal(DAY)
         db.execute("ALTER TABLE archive_rows SET (autovacuum_enabled = off)")
         db.execute(
-            """INSERT INTO archive_rows SELECT a.id, 2 + i, 1000000 + i, 5 - i, 0, 1 + i, i
+            """INSERT INTO archive_rows SELECT a.id, 2 + i, 1000000 + i, 5 - i, 0, 1 + i, i, a.namespace_id
                FROM archived_boards a, generate_series(1, %s) AS i WHERE a.namespace_id = %s AND a.board = %s""",
             (MANY, space.id, DAY),
         )

@@ -11,6 +11,7 @@ from tests.support.sealed_namespace import DAY, MONTH, Space, until
 
 IT = f"(SELECT id FROM archived_boards WHERE board = '{DAY}')"
 RED = f"(SELECT id FROM archived_boards WHERE board = '{DAY}:red')"
+SPACE = "(SELECT DISTINCT namespace_id FROM archived_boards)"
 TABLES = [
     *("archived_boards", "archive_rows", "hidden_archive_users", "archive_revisions", "ledger"),
     "pending_archive_updates",
@@ -59,10 +60,10 @@ FAULTS = {
         f"{DAY}: 'ann': nothing in the archive, 5 by the ledger"
     ),
     f"DELETE FROM hidden_archive_users WHERE archive_id = {IT}": f"{DAY}: 'dora' is shown, though hidden",
-    f"INSERT INTO hidden_archive_users VALUES ({IT}, {number('ann')})": (
+    f"INSERT INTO hidden_archive_users VALUES ({SPACE}, {IT}, {number('ann')})": (
         f"{DAY}: 'ann' is marked as hidden and is not, or does not stand there"
     ),
-    f"INSERT INTO hidden_archive_users VALUES ({RED}, {number('dora')})": (
+    f"INSERT INTO hidden_archive_users VALUES ({SPACE}, {RED}, {number('dora')})": (
         f"{DAY}:red: 'dora' is marked as hidden and is not, or does not stand there"
     ),
     "; ".join(

@@ -63,12 +63,11 @@ def test_nothing_is_healed_in_it(own_stack: Any) -> None:
             assert space.grant("ann", 5).status_code == 201
         own_stack.wait_flushed()
         assert api.delete("/v1/namespaces/gone?confirm=gone").status_code == 204
-        places = stays.sql("SELECT partition, epoch, seq FROM ledger WHERE kind = 'grant' ORDER BY seq")
+        places = stays.sql("SELECT partition, epoch, seq, namespace_id FROM ledger WHERE kind = 'grant' ORDER BY seq")
         with psycopg.connect(own_stack.postgres.url) as db:
-            for p, epoch, seq in places:
+            for p, epoch, seq, namespace_id in places:
                 ((_, fields),) = direct.xrange(keys.log(p), f"{epoch}-{seq}", f"{epoch}-{seq}")
-                db.execute(
-                    "INSERT INTO dead_letters VALUES (%s, %s, %s, 'duplicate', %s)", (p, epoch, seq, fields[b"e"])
-                )
+                letter = p, epoch, seq, namespace_id, fields[b"e"]
+                db.execute("INSERT INTO dead_letters VALUES (%s, %s, %s, %s, 'duplicate', %s)", letter)
         until(lambda: stays.scores("all") == {"ann": 0}, "the duplicate that can be is not taken back")
         assert stays.sql("SELECT healed_seq IS NULL FROM dead_letters ORDER BY seq") == [(True,), (False,)]

@@ -149,6 +149,6 @@ def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
         entry = msgspec.msgpack.encode(
             marker_entry(KINDS[kind], space.id, grant_id, 0, user="ann" if kind == "hide" else "")
         )
-        add = "INSERT INTO dead_letters (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
-        space.sql(add, p, epoch, seq, entry)
+        add = "INSERT INTO dead_letters (partition, epoch, seq, namespace_id, reason, entry) "
+        space.sql(add + "VALUES (%s, %s, %s, %s, 'duplicate', %s)", p, epoch, seq, space.id, entry)
     healing.wait_healed(len(settled_rows))

@@ -118,16 +118,57 @@ def test_an_update_of_a_score_touches_no_index(cluster: Cluster) -> None:
         assert updates()[1] >= 0.9 * share * rounds
 
 
-def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -> None:
+def test_an_entry_of_another_partition_than_its_namespaces_is_set_aside(cluster: Cluster) -> None:
+    """Its boards there are nobody's: reads go to the namespace's own partition."""
+    home = 3
     open_partitions(cluster.url)
-    outcomes = asyncio.run(race(cluster.url, [(p, [row(p, 1, user=f"otter-{p}")]) for p in range(WRITERS)]))
-    assert outcomes == [{}] * WRITERS
     with psycopg.connect(cluster.url) as db:
-        kinds: dict[str, int] = dict(db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall())
-        assert kinds == {"grant": 1, "duplicate": WRITERS - 1}
-        assert db.execute("SELECT count(*) FROM dead_letters WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
-        # The boards counted each of them: so do the standings, until the heals take them back.
-        assert db.execute("SELECT sum(score), sum(grants) FROM standings").fetchall() == [(5 * WRITERS, WRITERS)]
+        db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', %s, '{}')", (home,))
+    batches = [(p, [row(p, 1, user=f"otter-{p}"), row(p, 2, space=2)]) for p in range(WRITERS)]
+    assert asyncio.run(race(cluster.url, batches)) == [{}] * WRITERS
+    with psycopg.connect(cluster.url) as db:
+        assert db.execute("SELECT partition, namespace_id FROM ledger WHERE seq = 1 AND kind = 'grant'").fetchall() == [
+            (home, 1)
+        ]
+        rows = db.execute(
+            "SELECT partition, namespace_id, user_number, score_delta FROM ledger WHERE kind = 'tombstone'"
+        )
+        others = [p for p in range(WRITERS) if p != home]
+        assert sorted(rows.fetchall()) == [(p, 0, None, 0) for p in others]
+        letters = db.execute("SELECT partition, reason, cause FROM dead_letters ORDER BY 1").fetchall()
+        assert letters == [(p, "poison", f"namespace 1 is in partition {home}, not in {p}") for p in others]
+        scores = db.execute("SELECT score, grants FROM standings WHERE namespace_id = 1").fetchall()
+        assert scores == [(5, 1)]
+        # A namespace that Postgres does not know has no partition that would be another one.
+        assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 2").fetchone() == (WRITERS,)
+
+
+def test_a_namespace_with_a_row_stays_in_its_partition(cluster: Cluster) -> None:
+    """Who changes its rules and read it before the row came, too."""
+    open_partitions(cluster.url)
+
+    async def work() -> tuple[Any, ...]:
+        postgres, session = await asyncpg.connect(cluster.url), await LedgerSession.connect(cluster.url)
+        change = 1, 1, "{}", 4, "key", None, 0, datetime(2026, 1, 1, tzinfo=UTC)
+        try:
+            async with postgres.transaction():
+                await postgres.execute("UPDATE namespaces SET partition = 3")
+                writing = asyncio.create_task(session.write({3: (START, [row(3, 1)])}))
+                # It waits for the move, and takes the partition that comes of it.
+                assert await asyncio.wait([writing], timeout=0.3) == (set(), {writing})
+            assert await writing == {}
+            return await postgres.fetchrow(queries()["update_namespace"], *change), await postgres.fetch(
+                "SELECT partition, has_user_data FROM namespaces"
+            )
+        finally:
+            session.terminate()
+            await postgres.close()
+
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        db.execute("INSERT INTO namespaces (name, partition, rules, version) VALUES ('n', 0, '{}', 1)")
+        moved, rows = asyncio.run(work())
+        assert (moved, [tuple(found) for found in rows]) == (None, [(3, True)])
+        assert db.execute("SELECT kind FROM ledger").fetchall() == [("grant",)]
 
 
 # Hours begin at a quarter past in Kathmandu.

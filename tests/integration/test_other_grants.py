@@ -108,9 +108,10 @@ async def put(
     for seq, is_healed in healed.items():
         row = rows[seq - 1]
         await db.execute(
-            "INSERT INTO dead_letters (partition, epoch, seq, reason, entry, healed_seq, grant_id) VALUES (0, 1, "
-            "$1, $2, 'e', $3, $4)",
+            "INSERT INTO dead_letters (partition, epoch, seq, namespace_id, reason, entry, healed_seq, grant_id) "
+            "VALUES (0, 1, $1, $5, $2, 'e', $3, $4)",
             *(seq, row.kind, end + seq if is_healed else None, row.grant_id if row.is_dead_correction else None),
+            namespace.id,
         )
         if is_healed:
             heal = (0, 1, end + seq, "heal", namespace.id, f"heal:1-{seq}", 1, user, 0, 0, 0, None, None, None)

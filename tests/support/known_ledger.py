@@ -44,8 +44,6 @@ SELECT l.partition, 1, %(first)s + row_number() OVER (ORDER BY l.seq), 'correcti
 FROM ledger l WHERE l.namespace_id = %(space)s AND l.seq %% 20 IN (0, 7)
 """
 FILL = f"""
-INSERT INTO deployment (id, partitions) VALUES ('d', 4);
-INSERT INTO partitions (partition) SELECT generate_series(0, 3);
 INSERT INTO users (name) SELECT 'u' || i FROM generate_series(1, {USERS}) AS i;
 INSERT INTO api_keys (id, hash, scopes) SELECT 'k' || i, 'h', '{{read:*}}' FROM generate_series(1, 100) AS i;
 INSERT INTO profiles (user_number, display_name) SELECT i, 'name ' || i FROM generate_series(1, 2000) AS i;
@@ -64,23 +62,28 @@ INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at, arc
     FROM generate_series(1, 9) AS i;
 INSERT INTO archived_boards (namespace_id, board, "window", board_size, seq)
     SELECT {SPACE}, '2026-01-0' || i, '2026-01-0' || i, 3000, 100 FROM generate_series(1, 5) AS i;
-INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
-    SELECT a.id, row_number() OVER w, u.number, 100 - u.number % 3, 0, (rank() OVER k) - 1, (dense_rank() OVER k) - 1
+INSERT INTO archive_rows (namespace_id, archive_id, position, user_number, sort_key, tie_place, better_users,
+        better_scores)
+    SELECT a.namespace_id, a.id, row_number() OVER w, u.number, 100 - u.number % 3, 0, (rank() OVER k) - 1,
+           (dense_rank() OVER k) - 1
     FROM archived_boards a CROSS JOIN users u
     WINDOW w AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC, u.name COLLATE "C" DESC),
            k AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC);
-INSERT INTO archive_revisions (archive_id, revision, seq, board_size, hash)
-    SELECT id, 1, 100, 3000, '' FROM archived_boards WHERE id < 5;
-INSERT INTO hidden_archive_users SELECT a.id, h.user_number FROM archived_boards a CROSS JOIN hidden_users h;
+INSERT INTO archive_revisions (namespace_id, archive_id, revision, seq, board_size, hash)
+    SELECT namespace_id, id, 1, 100, 3000, '' FROM archived_boards WHERE id < 5;
+INSERT INTO hidden_archive_users
+    SELECT a.namespace_id, a.id, h.user_number FROM archived_boards a CROSS JOIN hidden_users h;
 INSERT INTO pending_archive_updates SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;
-INSERT INTO dead_letters (partition, epoch, seq, reason, entry)
-    SELECT 0, 1, i, 'duplicate', 'u' FROM generate_series(1, 50) AS i;
+INSERT INTO dead_letters (partition, epoch, seq, namespace_id, reason, entry)
+    SELECT 0, 1, i, {SPACE}, 'duplicate', 'u' FROM generate_series(1, 50) AS i;
 """
 
 
 def fill(url: str) -> None:
     """Two namespaces of known size among two hundred small ones, counted, not analysed."""
     with psycopg.connect(url, autocommit=True) as db:
+        db.execute("INSERT INTO deployment (id, partitions) VALUES ('d', 4)")
+        db.execute("INSERT INTO partitions (partition) SELECT generate_series(0, 3)")
         spaces = [("sum", 0, RULES), ("best", 1, RULES | {"aggregation": "best"})]
         spaces += [(f"n{i}", 2 + i % 2, RULES | {"seasons": []}) for i in range(200)]
         for name, p, rules in spaces:

@@ -114,7 +114,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_profiles": (100, 0, 50),
     "get_profiles_by_name": (["u5", "u6", "none"],),
     "get_namespaces_with_profiles": (),
-    "find_recorded_entries": ([SPACE] * 2, ["grant"] * 2, ["g5", "none"], [1] * 2),
+    "find_recorded_entries": ([SPACE] * 2, ["grant"] * 2, ["g5", "none"], [1] * 2, [0]),
     "get_partitions_with_duplicates": ([0, 1],),
     "get_unhealed_duplicates": (0, [], 10),
     "get_undropped_namespaces": ([0],),
@@ -200,7 +200,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "find_known_users": (SPACE, ["u5", "u6", "none"]),
     "get_visibility_of_namespace": (0, [100, 200], 0),
     "get_dead_letters_of_namespace": (0, SPACE),
-    "add_dead_letter": (1, 1, 5, "duplicate", "u", "cause", NONE),
+    "add_dead_letter": (1, 1, 5, BEST_SPACE, "duplicate", "u", "cause", NONE),
     "count_recent_dead_letters": (0,),
     "record_failed_retry": (0, 1, 5, "cause"),
     "settle_dead_letter": (0, 1, 5, 6),
@@ -251,4 +251,5 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_current_time": (),
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),
+    "bind_namespaces": ([SPACE, BEST_SPACE],),
 }

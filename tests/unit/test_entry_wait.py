@@ -1,7 +1,7 @@
 """Waits for a ledger in memory to hold entries: who shares a look, and what is told of what it does not hold."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -27,7 +27,8 @@ class Ledger:
             raise self.away
         return {p: (*place, b"d") for p, place in self.offsets_now.items()}
 
-    async def find_recorded(self, entry_keys: Sequence[EntryKey]) -> set[EntryKey]:
+    async def find_recorded(self, entry_keys: Sequence[EntryKey], partitions: Collection[int]) -> set[EntryKey]:
+        assert partitions
         self.look_ups.append(len(entry_keys))
         return self.rows & set(entry_keys)
 

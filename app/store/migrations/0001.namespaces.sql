@@ -67,8 +67,8 @@ CREATE SEQUENCE rules_version;
 -- latest_acceptable_at: the latest moment that a grant may have, in microseconds since 1970, by all rules before the present
 -- ones. accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 for one without a bound. A retry
 -- is looked up in the ledger by it, for the grant may have come while that was in force. has_user_data: whether anything was
--- ever kept of a user in this namespace alone; from then on it stays in its partition, for Redis keeps that beside its
--- boards. created_by: the API key that made it.
+-- ever kept of a user in this namespace alone, as a row of the ledger is; from then on it stays in its partition, for Redis
+-- keeps that beside its boards, and the ledger looks for it there. created_by: the API key that made it.
 CREATE TABLE namespaces (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
@@ -91,6 +91,11 @@ CREATE INDEX namespaces_seasons ON namespaces (partition) WHERE rules -> 'season
 CREATE INDEX namespaces_version ON namespaces (version);
 CREATE INDEX namespaces_deleted ON namespaces (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX namespaces_created_by ON namespaces (created_by) WHERE deleted_at IS NULL;
+
+-- The partition of a namespace. Called immutable, so that the planner works it out first and then opens no other partition
+-- of the ledger. That tells the truth of every row there: a namespace with a row never changes its partition.
+CREATE FUNCTION partition_of(namespace_id integer) RETURNS smallint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (SELECT n.partition FROM namespaces n WHERE n.id = namespace_id);
 
 CREATE FUNCTION accept_future_of(rules jsonb) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT CASE
@@ -135,12 +140,13 @@ CREATE TABLE opened_seasons (
 -- them. The statement that makes the change writes the row, behind that row's lock: the ids of one namespace are in the
 -- order of their commits.
 CREATE TABLE audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     namespace_id integer NOT NULL,
     type text NOT NULL,
     actor text,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    body json NOT NULL DEFAULT '{}'
+    body json NOT NULL DEFAULT '{}',
+    PRIMARY KEY (id, namespace_id)
 );
 -- Each type of a namespace's events in its own stretch, and each actor's: a rare one is found without a walk.
 CREATE INDEX audit_type ON audit (namespace_id, type, id);

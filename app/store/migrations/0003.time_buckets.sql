@@ -1,4 +1,4 @@
--- depends: 0002.ledger_of_entries
+-- depends: 0002.ledger_by_partition
 
 -- All of these follow the ledger up to partitions.counted_seq, but for board_sums, which are written with its rows.
 

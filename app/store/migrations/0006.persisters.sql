@@ -18,11 +18,13 @@ CREATE TABLE leases (
 -- Entries that the boards counted and the ledger could not record as what they are: duplicates, and dead letters in the
 -- narrower sense. reason: `duplicate` or `poison`; cause: why; decision: an operator's, `retry` or `drop`; attempts: how
 -- often a retry failed. healed_seq: the entry that took it off the boards or recorded it after all; null while it is open.
--- grant_id: of a correction, the grant whose revision it is; null where its tombstone does not tell what it claimed.
+-- namespace_id: as in its row of the ledger; 0 where nothing is known but the place. grant_id: of a correction, the grant
+-- whose revision it is; null where its tombstone does not tell what it claimed.
 CREATE TABLE dead_letters (
     partition smallint NOT NULL,
     epoch integer NOT NULL,
     seq bigint NOT NULL,
+    namespace_id integer NOT NULL,
     reason text NOT NULL,
     entry bytea NOT NULL,
     healed_seq bigint,
@@ -31,7 +33,7 @@ CREATE TABLE dead_letters (
     decision text,
     attempts integer NOT NULL DEFAULT 0,
     grant_id text,
-    PRIMARY KEY (partition, epoch, seq)
+    PRIMARY KEY (partition, epoch, seq, namespace_id)
 );
 CREATE INDEX dead_letters_open ON dead_letters (partition) WHERE healed_seq IS NULL;
 CREATE INDEX dead_letters_of_grant ON dead_letters (partition, grant_id) WHERE healed_seq IS NULL AND grant_id IS NOT NULL;

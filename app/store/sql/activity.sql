@@ -50,7 +50,7 @@ LEFT JOIN LATERAL (
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, amount FROM grant_revisions l
-            WHERE l.namespace_id = $1 AND l.user_number = u.number
+            WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.user_number = u.number
               AND
               -- include: is_granted_in_cut
               OFFSET 0) AS l
@@ -59,10 +59,10 @@ LEFT JOIN LATERAL (
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
-            WHERE l.namespace_id = $1 AND l.user_number = u.number
+            WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.user_number = u.number
               AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
               AND l.kind = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
-        -- include: revision_at (row = l, seq = (SELECT seq FROM as_of))
+        -- include: revision_at (row = l, seq = (SELECT seq FROM as_of), partition = partition_of($1))
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true
 WHERE u.name = ANY($5::text[]) GROUP BY u.name;
@@ -103,7 +103,7 @@ LEFT JOIN LATERAL (
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, amount FROM grant_revisions l
-            WHERE l.namespace_id + 0 = $1 AND
+            WHERE l.partition = partition_of($1) AND l.namespace_id + 0 = $1 AND
               -- include: is_granted_in_cut
               OFFSET 0) AS l
         -- include: if_current_and_by_granted_at
@@ -111,9 +111,9 @@ LEFT JOIN LATERAL (
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
-            WHERE l.namespace_id + 0 = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
-              AND l.kind || '' = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
-        -- include: revision_at (row = l, seq = (SELECT seq FROM as_of))
+            WHERE l.partition = partition_of($1) AND l.namespace_id + 0 = $1 AND l.recorded_at >= cut.since
+              AND l.recorded_at < cut.until AND l.kind || '' = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
+        -- include: revision_at (row = l, seq = (SELECT seq FROM as_of), partition = partition_of($1))
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true;
 
@@ -142,7 +142,7 @@ l.granted_at >= cut.since AND l.granted_at < cut.until AND NOT l.voided AND l.se
 -- fragment: if_current_and_by_granted_at
 -- The condition that granted time is asked for, and that a row `l` is the current revision of its grant.
         WHERE NOT $4 AND NOT EXISTS (
-            -- include: later_corrections (row = l)
+            -- include: later_corrections (row = l, partition = partition_of($1))
             AND c.seq <= (SELECT seq FROM as_of) OFFSET 0)
 
 -- fragment: sums_of_buckets

@@ -92,7 +92,7 @@ WITH gone AS MATERIALIZED (
     JOIN hidden_archive_users v ON v.archive_id = a.id
     CROSS JOIN LATERAL (SELECT * FROM archive_rows WHERE archive_id = a.id AND user_number = v.user_number LIMIT 1) AS r
     WHERE a.namespace_id = $1 AND a.board = $2),
-peers AS (
+peers AS MATERIALIZED (
     SELECT k.sort_key, n.peers FROM (SELECT DISTINCT archive_id, sort_key FROM gone) AS k
     CROSS JOIN LATERAL (SELECT count(*) AS peers FROM archive_rows p WHERE p.archive_id = k.archive_id AND p.sort_key = k.sort_key) AS n)
 SELECT g.position, g.sort_key, p.peers, g.revision FROM gone g JOIN peers p USING (sort_key) ORDER BY g.position;

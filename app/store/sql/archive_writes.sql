@@ -3,8 +3,8 @@
 INSERT INTO pending_archive_updates (namespace_id, "window", user_number, partition, seq)
 SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq
 FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq)
-JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
--- include: replaced_by_row
+JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq AND l.partition = ANY($1)
+-- include: replaced_by_row (partition = ANY($1))
 JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
@@ -34,12 +34,12 @@ DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AN
 WITH live AS (
     SELECT l.user_number, l.amount, l.granted_at, l.category, coalesce(f.first_seq, l.original_seq, l.seq) AS first_seq
     FROM ledger l
-    -- include: grant_itself (row = l)
-    WHERE l.namespace_id = $1 AND l.kind || '' IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
-      AND l.granted_at BETWEEN $3 AND $4 AND coalesce(l.original_seq, l.seq) <= $5
+    -- include: grant_itself (row = l, partition = partition_of($1))
+    WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.kind || '' IN ('grant', 'correction') AND NOT l.voided
+      AND l.windows @> ARRAY[$2::text] AND l.granted_at BETWEEN $3 AND $4 AND coalesce(l.original_seq, l.seq) <= $5
       AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
       AND NOT EXISTS (
-          -- include: later_corrections (row = l)
+          -- include: later_corrections (row = l, partition = partition_of($1))
           AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
 SELECT b.board, user_number,
        -- include: score_of_grants (how = $7)
@@ -65,7 +65,8 @@ INSERT INTO new_scores SELECT board, user_number, $10::int * score, tie_place FR
 CREATE TEMP TABLE IF NOT EXISTS redis_rows (board text, name text, sort_key bigint, tie_place numeric) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS new_scores (board text, user_number bigint, sort_key bigint, tie_place numeric) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS changed_rows (
-    archive_id integer, position integer, user_number bigint, sort_key bigint, tie_place numeric, better_users integer, better_scores integer
+    archive_id integer, position integer, user_number bigint, sort_key bigint, tie_place numeric, better_users integer, better_scores integer,
+    namespace_id integer
 ) ON COMMIT DELETE ROWS;
 
 -- name: compare_with_redis
@@ -103,10 +104,10 @@ now AS (
            rank() OVER w - 1 AS above, dense_rank() OVER w - 1 AS steps
     FROM board_rows h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.sort_key DESC))
 INSERT INTO changed_rows
-SELECT archive_id, new_position, user_number, sort_key, tie_place, above, steps FROM now
+SELECT archive_id, new_position, user_number, sort_key, tie_place, above, steps, $1 FROM now
 WHERE (position, better_users, better_scores) IS DISTINCT FROM (new_position::int, above::int, steps::int)
 UNION ALL
-SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL
+SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL, $1
 FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
 WHERE a.id = ANY($2) AND r.user_number = ANY($3)
   AND NOT EXISTS (SELECT FROM new_scores f WHERE f.board = a.board AND f.user_number = r.user_number);
@@ -117,8 +118,9 @@ DELETE FROM archive_rows r USING changed_rows m WHERE r.archive_id = m.archive_i
 
 -- name: insert_changed_archive_rows
 -- Writes the changed rows anew. A row without a position has left its board.
-INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
-SELECT archive_id, position, user_number, sort_key, tie_place, better_users, better_scores FROM changed_rows WHERE position IS NOT NULL;
+INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores, namespace_id)
+SELECT archive_id, position, user_number, sort_key, tie_place, better_users, better_scores, namespace_id FROM changed_rows
+WHERE position IS NOT NULL;
 
 -- name: lock_hidden_archive_users
 -- Once archives are written and before their users are marked: who is being hidden meanwhile is seen here, or sees them.
@@ -129,8 +131,9 @@ LOCK TABLE hidden_archive_users IN SHARE ROW EXCLUSIVE MODE;
 WITH gone AS (
     DELETE FROM hidden_archive_users v USING changed_rows m
     WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)
-INSERT INTO hidden_archive_users SELECT m.archive_id, m.user_number FROM changed_rows m JOIN archived_boards a ON a.id = m.archive_id
-JOIN hidden_users h ON h.user_number = m.user_number AND h.namespace_id IN (0, a.namespace_id)
+INSERT INTO hidden_archive_users (namespace_id, archive_id, user_number)
+SELECT m.namespace_id, m.archive_id, m.user_number FROM changed_rows m
+JOIN hidden_users h ON h.user_number = m.user_number AND h.namespace_id IN (0, m.namespace_id)
 WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- fragment: archive_signature
@@ -151,8 +154,8 @@ WITH made AS (
           LEFT JOIN LATERAL (
               SELECT user_number, sort_key FROM archive_rows WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true
           GROUP BY x.id) AS t
-    WHERE archived_boards.id = t.id RETURNING archived_boards.id, revision, seq, archived_boards.board_size, archived_boards.hash)
-INSERT INTO archive_revisions (archive_id, revision, seq, board_size, hash) SELECT * FROM made;
+    WHERE archived_boards.id = t.id RETURNING namespace_id, archived_boards.id, revision, seq, archived_boards.board_size, archived_boards.hash)
+INSERT INTO archive_revisions (namespace_id, archive_id, revision, seq, board_size, hash) SELECT * FROM made;
 
 -- name: get_archived_boards
 -- The archived boards of a window, each with the seq up to which it counts.

@@ -1,6 +1,7 @@
 -- name: add_dead_letter
 -- Keeps an entry that the ledger did not take as what it claims.
-INSERT INTO dead_letters (partition, epoch, seq, reason, entry, cause, grant_id) VALUES ($1, $2, $3, $4, $5, $6, $7);
+INSERT INTO dead_letters (partition, epoch, seq, namespace_id, reason, entry, cause, grant_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: count_recent_dead_letters
 -- How many entries of a partition became dead letters within the last minute, duplicates not counted.
@@ -34,7 +35,7 @@ ORDER BY a.seq LIMIT $3;
 -- Dead letters `a` with their rows `l`, namespaces `n` and users `u`, of deleted namespaces none.
 FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
-LEFT JOIN namespaces n ON n.id = l.namespace_id LEFT JOIN users u ON u.number = l.user_number
+LEFT JOIN namespaces n ON n.id = a.namespace_id LEFT JOIN users u ON u.number = l.user_number
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL
 
 -- name: get_dead_letters
@@ -83,9 +84,8 @@ WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND l.partition = a.parti
 
 -- name: get_placeless_dead_letters
 -- Open dead letters of a partition of which nothing is known but their place.
-SELECT a.epoch, a.seq, a.cause FROM dead_letters a
-JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
-WHERE a.partition = $1 AND l.namespace_id = 0 AND a.healed_seq IS NULL AND a.reason <> 'duplicate' ORDER BY 1, 2 LIMIT $2;
+SELECT epoch, seq, cause FROM dead_letters
+WHERE partition = $1 AND namespace_id = 0 AND healed_seq IS NULL AND reason <> 'duplicate' ORDER BY 1, 2 LIMIT $2;
 
 -- name: find_dead_letters_naming
 -- What was set aside and holds a name. O(all that was), which are few.
@@ -100,10 +100,9 @@ UPDATE dead_letters SET entry = $4, cause = CASE WHEN entry = $4 THEN cause END 
 -- with the seq of the entry that took it back or recorded it after all (null: none yet).
 SELECT a.epoch, a.seq, a.healed_seq, a.reason, a.cause, u.number, u.name FROM dead_letters a
 CROSS JOIN LATERAL (
-    SELECT user_number FROM ledger
-    WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq AND namespace_id + 0 = $2 OFFSET 0) AS l
+    SELECT user_number FROM ledger WHERE partition = $1 AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS l
 LEFT JOIN users u ON u.number = l.user_number
-WHERE a.partition = $1;
+WHERE a.partition = $1 AND a.namespace_id = $2;
 
 -- name: get_partitions_with_duplicates
 -- Those of some partitions that may have rows of `get_unhealed_duplicates`. O(partitions × open letters).
@@ -116,7 +115,7 @@ WHERE EXISTS (SELECT FROM dead_letters a WHERE a.partition = p AND a.healed_seq 
 SELECT a.epoch, a.seq, a.entry, l.live_delta, h.seq AS healed_seq FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
-LEFT JOIN ledger h ON h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
+LEFT JOIN ledger h ON h.partition = $1 AND h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
      AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq
 WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate' AND l.revision = 1
   AND NOT a.epoch || '-' || a.seq = ANY($2::text[])

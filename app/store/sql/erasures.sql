@@ -54,9 +54,12 @@ WHERE s.user_number = $1 AND q.namespace_id = s.namespace_id AND q.seq = l.seq;
 
 -- name: delete_grant_meta_of_user
 -- O(the user's grants).
-DELETE FROM grant_meta m USING standings s, ledger l
-WHERE s.user_number = $1 AND l.namespace_id = s.namespace_id AND l.user_number = $1
-  AND m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq;
+DELETE FROM grant_meta m USING standings s
+CROSS JOIN LATERAL (SELECT partition FROM namespaces WHERE id = s.namespace_id LIMIT 1) AS n
+CROSS JOIN LATERAL (
+    SELECT partition, epoch, seq FROM ledger
+    WHERE partition = n.partition AND namespace_id = s.namespace_id AND user_number = $1 OFFSET 0) AS l
+WHERE s.user_number = $1 AND m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq;
 
 -- name: replace_user_name
 -- An erased user goes on under a name that says nothing.

@@ -5,12 +5,12 @@ SELECT l.grant_id, l.epoch, l.seq, l.digest
 FROM (SELECT DISTINCT unnest($2::text[]) AS grant_id) AS x
 CROSS JOIN LATERAL (
     SELECT grant_id, epoch, seq, digest FROM ledger
-    WHERE namespace_id = $1 AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l;
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l;
 
 -- name: find_recorded_entries
--- Which of some entries the ledger has. O(log n) each.
+-- Which of some entries the ledger has, in some partitions ($5). O(log n) each.
 SELECT namespace_id, kind, grant_id, revision FROM ledger
-WHERE (namespace_id, kind, grant_id, revision) IN (
+WHERE partition = ANY($5::smallint[]) AND (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
 
 -- fragment: grant_columns
@@ -21,7 +21,7 @@ SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l
 -- fragment: meta_of_grant
 -- The meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
 -- same partition. LIMIT keeps each look-up one of the whole key, whatever the planner knows of the tables by then.
--- include: grant_itself (row = l)
+-- include: grant_itself (row = l, partition = {{partition}})
 LEFT JOIN LATERAL (
     SELECT meta FROM grant_meta
     WHERE partition = l.partition AND epoch = coalesce(f.epoch, l.epoch) AND seq = coalesce(f.seq, l.seq) LIMIT 1) AS m ON true
@@ -32,22 +32,24 @@ LEFT JOIN LATERAL (
 -- include: grant_columns
 FROM (
     SELECT * FROM grant_revisions g
-    WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
       AND granted_at >= $3 AND (granted_at, seq) < ($4, $5::bigint)
       AND NOT EXISTS (
-          -- include: later_corrections (row = g)
+          -- include: later_corrections (row = g, partition = partition_of($1))
           OFFSET 0)
     ORDER BY granted_at DESC, seq DESC LIMIT $6) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
--- include: meta_of_grant
+-- include: meta_of_grant (partition = partition_of($1))
 ORDER BY l.granted_at DESC, l.seq DESC;
 
 -- fragment: grants_in_quarantine
 -- The grants of some rows `q` of quarantine, in their order.
 CROSS JOIN LATERAL (
-    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
+    SELECT * FROM ledger
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant'
+    LIMIT 1) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
--- include: meta_of_grant
+-- include: meta_of_grant (partition = partition_of($1))
 ORDER BY q.seq
 
 -- name: get_quarantined_grants
@@ -71,13 +73,14 @@ FROM (SELECT seq, grant_id FROM quarantined_grants WHERE namespace_id = $1 AND s
 -- include: grant_columns
 FROM (
     SELECT * FROM grant_revisions g
-    WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL AND seq > $2
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL
+      AND seq > $2
       AND NOT EXISTS (
-          -- include: later_corrections (row = g)
+          -- include: later_corrections (row = g, partition = partition_of($1))
           OFFSET 0)
     ORDER BY seq LIMIT $3) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
--- include: meta_of_grant
+-- include: meta_of_grant (partition = partition_of($1))
 ORDER BY l.seq;
 
 -- fragment: live_grant_columns
@@ -87,7 +90,7 @@ SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.sou
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
--- include: meta_of_grant
+-- include: meta_of_grant (partition = $3)
 
 -- name: get_live_grants
 -- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
@@ -117,7 +120,7 @@ SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l
 FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
-WHERE l.namespace_id = $1 AND l.grant_id = $2
+WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.grant_id = $2
 ORDER BY l.revision;
 
 -- name: get_grants
@@ -127,8 +130,8 @@ SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.amount
        -- include: has_open_letter (row = l)
 FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
--- include: grant_of_correction (row = l)
-WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[])
+-- include: grant_of_correction (row = l, partition = partition_of($1))
+WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.grant_id = ANY($2::text[])
 ORDER BY l.grant_id, l.revision DESC;
 
 -- name: find_by_idempotency_key
@@ -137,5 +140,5 @@ SELECT l.idempotency_key, l.grant_id, l.revision, l.request_digest
 FROM (SELECT DISTINCT unnest($2::text[]) AS key) AS x
 CROSS JOIN LATERAL (
     SELECT idempotency_key, grant_id, revision, request_digest, seq FROM ledger
-    WHERE namespace_id = $1 AND idempotency_key = x.key AND kind = 'correction' OFFSET 0) AS l
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND idempotency_key = x.key AND kind = 'correction' OFFSET 0) AS l
 ORDER BY l.seq;

@@ -3,8 +3,8 @@
 FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
 
 -- fragment: new_rows
--- The condition that a row is one of the new rows of a span `x`.
-    WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+-- The condition that a row is one of the new rows of a span `x`. The planner opens the tables of these partitions alone.
+    WHERE partition = x.p AND partition = ANY($1) AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
 
 -- name: create_users
 -- Gives a number to each name that has none.

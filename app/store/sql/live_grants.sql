@@ -11,7 +11,7 @@ DELETE FROM live_grants g USING (
         -- include: new_rows
           AND kind = 'correction' OFFSET 0) AS c
     -- include: replaced_revision
-    -- include: grant_of_correction (row = c)
+    -- include: grant_of_correction (row = c, partition = ANY($1))
     CROSS JOIN LATERAL (
         SELECT
         -- include: order_of_live_grants
@@ -39,10 +39,10 @@ CROSS JOIN LATERAL (
     SELECT
     -- include: order_of_live_grants
     FROM namespaces WHERE id = l.namespace_id LIMIT 1) AS n
--- include: grant_itself (row = l)
+-- include: grant_itself (row = l, partition = ANY($1))
 -- include: windows_of_live_grant (order = n, row = l)
 WHERE NOT EXISTS (
-    -- include: later_corrections (row = l)
+    -- include: later_corrections (row = l, partition = ANY($1))
     AND c.seq <= x.last_seq OFFSET 0)
 ON CONFLICT (user_number, namespace_id, "window", sort_key, granted_at, first_seq) DO UPDATE
 SET epoch = excluded.epoch, seq = excluded.seq;
@@ -67,7 +67,7 @@ WITH latest AS MATERIALIZED (
           FROM (
               -- include: revisions_of_namespace (condition = recorded_at <= $4 AND (windows @> ARRAY[$2::text] OR kind = 'correction'))
           ) AS l) AS r
-    -- include: grant_itself (row = r)
+    -- include: grant_itself (row = r, partition = partition_of($1))
     WHERE recency = 1 AND NOT voided AND windows @> ARRAY[$2::text] AND ($3::text IS NULL OR category = $3)),
 scores AS MATERIALIZED (
     SELECT user_number,
@@ -86,7 +86,8 @@ ranked AS (
 SELECT t.board_size, t.last_seq, r.name, r.number, r.score, r.position, r.competition, r.dense
 FROM (SELECT (SELECT count(*) FROM scores) AS board_size, greatest((SELECT max(last_seq) FROM latest), (
           SELECT max(seq) FROM ledger
-          WHERE namespace_id = $1 AND coalesce(verb, kind) IN ('heal', 'tombstone') AND recorded_at <= $4)) AS last_seq) AS t
+          WHERE partition = partition_of($1) AND namespace_id = $1 AND coalesce(verb, kind) IN ('heal', 'tombstone')
+            AND recorded_at <= $4)) AS last_seq) AS t
 LEFT JOIN (
     SELECT *, bool_or(is_requested) OVER (PARTITION BY competition) AS ties FROM (
         SELECT *, coalesce(name = ANY($9::text[]), position BETWEEN $7 AND $8) AS is_requested FROM ranked) AS a) AS r

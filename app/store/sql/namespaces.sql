@@ -59,14 +59,13 @@ WITH deleted AS (
 event AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
 settled AS (
     -- Its dead letters: no board is left that they could be taken off.
-    UPDATE dead_letters a SET healed_seq = a.seq FROM deleted d, ledger l
-    WHERE a.partition = d.partition AND a.healed_seq IS NULL AND a.reason <> 'duplicate'
-      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = d.id)
+    UPDATE dead_letters a SET healed_seq = a.seq FROM deleted d
+    WHERE a.partition = d.partition AND a.healed_seq IS NULL AND a.reason <> 'duplicate' AND a.namespace_id = d.id)
 SELECT id, partition, version FROM deleted;
 
 -- name: has_ledger_rows
 -- Whether the ledger holds anything of a namespace, whatever became of it. O(log n).
-SELECT EXISTS (SELECT FROM ledger WHERE namespace_id = $1) AS has_rows;
+SELECT EXISTS (SELECT FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1) AS has_rows;
 
 -- name: get_rules
 -- The rules of a namespace, deleted or not.
@@ -106,6 +105,14 @@ WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
 -- name: lock_namespaces
 -- Locks some namespaces in the order of their ids, so that no two transactions wait for each other.
 SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: bind_namespaces
+-- Namespaces of which the ledger gets rows stay in their partitions from here on. Tells where those are, but for one that
+-- somebody else is just binding, or that is not known. O(log n) each.
+WITH newly AS (
+    UPDATE namespaces SET has_user_data = true WHERE id = ANY($1::int[]) AND NOT has_user_data RETURNING id, partition)
+SELECT id, partition FROM newly
+UNION ALL SELECT id, partition FROM namespaces WHERE id = ANY($1) AND has_user_data;
 
 -- name: mark_has_user_data
 -- A namespace that keeps something of users alone stays in its partition from here on.
@@ -188,7 +195,6 @@ WITH forgotten AS (DELETE FROM hidden_users WHERE namespace_id = ANY($1::int[]))
 nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
 settled AS (
     -- Letters that came behind the deletion.
-    UPDATE dead_letters a SET healed_seq = a.seq FROM ledger l
-    WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate'
-      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = ANY($1::int[]))
+    UPDATE dead_letters SET healed_seq = seq
+    WHERE healed_seq IS NULL AND reason <> 'duplicate' AND namespace_id = ANY($1))
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);

@@ -4,22 +4,23 @@
 -- without a grant, where there is none. O(rows that are counted + open dead letters of the partition, $4).
 SELECT r.has_many, o.* FROM (
     SELECT count(*) > $3::int AS has_many FROM (
-        SELECT FROM ledger WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
+        SELECT FROM ledger
+        WHERE partition = $4 AND namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
         LIMIT $3::int + 1) AS rows) AS r
 LEFT JOIN (
     SELECT DISTINCT ON (a.grant_id) a.grant_id, t.amount, (extract(epoch FROM t.granted_at) * 1000000)::bigint AS granted_at,
            t.windows, t.category, t.source, t.day, t.voided, f.seq AS first_seq
     FROM dead_letters a
     CROSS JOIN LATERAL (
-        SELECT * FROM ledger WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS t
+        SELECT * FROM ledger WHERE partition = $4 AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS t
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE namespace_id = $1 AND grant_id = a.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+        WHERE partition = $4 AND namespace_id = $1 AND grant_id = a.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
     WHERE a.partition = $4 AND a.healed_seq IS NULL AND a.grant_id IS NOT NULL AND t.namespace_id = $1 AND t.amount IS NOT NULL
       AND t.user_number = (SELECT number FROM users WHERE name = $2)
       AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = a.grant_id AND c.kind = 'correction'
-          AND c.revision > t.revision OFFSET 0)
+          SELECT FROM ledger c WHERE c.partition = $4 AND c.namespace_id = $1 AND c.grant_id = a.grant_id
+          AND c.kind = 'correction' AND c.revision > t.revision OFFSET 0)
     ORDER BY a.grant_id, t.revision DESC) AS o ON true;
 
 -- fragment: live_of_rows
@@ -28,16 +29,16 @@ LEFT JOIN (
 -- the whole key, also while nothing is known yet of how large the ledger is.
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+        WHERE partition = partition_of($1) AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
           AND kind = CASE WHEN l.kind IN ('duplicate', 'tombstone') THEN l.kind ELSE 'grant' END LIMIT 1) AS f
     WHERE CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
-              SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
-              AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
+              SELECT FROM ledger h WHERE h.partition = partition_of($1) AND h.namespace_id = l.namespace_id AND h.kind = 'heal'
+              AND h.revision = 1 AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
           WHEN 'tombstone' THEN l.revision = 1 AND l.amount IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
               SELECT FROM dead_letters a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
               AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
-              -- include: later_corrections (row = l)
+              -- include: later_corrections (row = l, partition = partition_of($1))
               AND ({{seq}}::bigint IS NULL OR coalesce(c.original_seq, c.seq) <= {{seq}}) OFFSET 0) END
 
 -- fragment: cells_of_live
@@ -65,7 +66,8 @@ WITH live AS (
     SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
     FROM (
         SELECT * FROM ledger
-        WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
+        WHERE partition = partition_of($1) AND namespace_id = $1
+          AND user_number = (SELECT number FROM users WHERE name = $2)
           AND kind IN ('grant', 'correction', 'duplicate', 'tombstone') AND NOT voided
           AND ($7::bigint IS NULL OR coalesce(original_seq, seq) <= $7)) AS l
     -- include: live_of_rows (seq = $7)
@@ -83,12 +85,12 @@ WITH live AS (
             SELECT p.partition, e.epoch, p.counted_seq FROM partitions p
             CROSS JOIN generate_series(p.counted_epoch, p.epoch) AS e (epoch) WHERE p.partition = $7) AS p
         CROSS JOIN LATERAL (
-            SELECT * FROM ledger WHERE partition = p.partition AND epoch = p.epoch AND seq > p.counted_seq
+            SELECT * FROM ledger WHERE partition = $7 AND epoch = p.epoch AND seq > p.counted_seq
               AND namespace_id + 0 = $1 AND user_number + 0 = (SELECT number FROM users WHERE name = $2)
               AND kind || '' IN ('grant', 'correction') AND NOT voided OFFSET 0) AS t
         UNION ALL
         SELECT o.* FROM dead_letters a CROSS JOIN LATERAL (
-            SELECT * FROM ledger WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS o
+            SELECT * FROM ledger WHERE partition = $7 AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS o
         WHERE a.partition = $7 AND a.healed_seq IS NULL AND o.namespace_id = $1
           AND o.user_number = (SELECT number FROM users WHERE name = $2) AND o.kind IN ('duplicate', 'tombstone')
           AND NOT o.voided) AS l
@@ -120,7 +122,7 @@ SELECT sort_key, granted_at, first_seq, epoch, seq FROM live_grants
     WHERE
     -- include: in_cell (row = l)
       AND l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
-          -- include: later_corrections (row = l)
+          -- include: later_corrections (row = l, partition = partition_of($1))
           OFFSET 0)
 
 -- name: get_cells_by_amount
@@ -192,13 +194,13 @@ CROSS JOIN LATERAL (
     SELECT r.amount, r.granted_at
     FROM (SELECT namespace_id, amount, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision
           FROM ledger
-          WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
-            AND granted_at >= x.since AND granted_at < h.until
+          WHERE partition = partition_of($1) AND namespace_id = $1
+            AND user_number = (SELECT number FROM users WHERE name = $2) AND granted_at >= x.since AND granted_at < h.until
           ORDER BY granted_at DESC, seq DESC LIMIT $11::int) AS r
     WHERE r.kind IN ('grant', 'correction') AND NOT r.voided AND
     -- include: in_cell (row = r)
       AND r.grant_id <> ALL($3::text[]) AND NOT EXISTS (
-          -- include: later_corrections (row = r)
+          -- include: later_corrections (row = r, partition = partition_of($1))
           OFFSET 0)
     ORDER BY r.granted_at DESC, r.seq DESC LIMIT 1) AS l;
 
@@ -214,8 +216,8 @@ WITH rows AS MATERIALIZED (
     FROM (SELECT namespace_id, kind, amount, granted_at, category, source, windows, day, grant_id, revision,
                  coalesce(original_seq, seq) AS own_seq
           FROM grant_revisions
-          WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
-            AND granted_at >= 'epoch'::timestamptz + (SELECT min(since) FROM unnest($9::bigint[]) AS since)
+          WHERE partition = partition_of($1) AND namespace_id = $1
+            AND user_number = (SELECT number FROM users WHERE name = $2) AND granted_at >= 'epoch'::timestamptz + (SELECT min(since) FROM unnest($9::bigint[]) AS since)
                 * interval '1 microsecond'
             AND granted_at < 'epoch'::timestamptz + (SELECT max(until) FROM unnest($10::bigint[]) AS until)
                 * interval '1 microsecond'
@@ -224,7 +226,7 @@ WITH rows AS MATERIALIZED (
                                   WHERE category IS NULL AND "window" IS NOT NULL)
                  OR category = ANY($6::text[]) OR source = ANY($7::text[]) OR day = ANY($8::date[]))
           OFFSET 0) AS l
-    -- include: grant_itself (row = l)
+    -- include: grant_itself (row = l, partition = partition_of($1))
 )
 SELECT w.cell, b.amount AS highest, b.amount AS lowest, m.amount AS latest,
        (extract(epoch FROM m.granted_at) * 1000000)::bigint AS latest_at, m.seq AS latest_seq,
@@ -269,5 +271,5 @@ LEFT JOIN LATERAL (
 -- fragment: is_current
 -- The condition that a row `r` is the current revision of its grant.
     WHERE NOT EXISTS (
-        -- include: later_corrections (row = r)
+        -- include: later_corrections (row = r, partition = partition_of($1))
         OFFSET 0)

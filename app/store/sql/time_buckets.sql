@@ -21,7 +21,7 @@ moves AS (
     UNION ALL
     SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.amount
     FROM new_rows c
-    -- include: grant_of_correction (row = c)
+    -- include: grant_of_correction (row = c, partition = ANY($1))
     -- include: replaced_revision
     CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided), (b.granted_at, -1, b.amount, b.voided))
         AS m (granted_at, n, amount, voided)
@@ -72,7 +72,7 @@ SELECT p.partition, p.counted_epoch, p.counted_seq, l.epoch, l.seq
 FROM partitions p CROSS JOIN generate_series(p.counted_epoch, p.epoch) AS e (epoch)
 CROSS JOIN LATERAL (
     SELECT epoch, seq FROM ledger
-    WHERE partition = p.partition AND epoch = e.epoch AND seq > p.counted_seq AND seq <= p.counted_seq + $2::bigint
+    WHERE partition = $1 AND epoch = e.epoch AND seq > p.counted_seq AND seq <= p.counted_seq + $2::bigint
     ORDER BY seq DESC LIMIT 1) AS l
 WHERE p.partition = $1 AND p.counted_seq < p.seq ORDER BY l.seq DESC LIMIT 1;
 
@@ -161,17 +161,17 @@ FROM dense d
 CROSS JOIN LATERAL (
     SELECT g.granted_at AS at, 1 AS grants, g.amount AS amount, 0 AS recorded, 0 AS recorded_amount
     FROM grant_revisions g
-    WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
-      AND g.granted_at < d.hour + interval '1 hour' AND NOT g.voided
+    WHERE g.partition = ANY($4) AND g.namespace_id = d.namespace_id AND g.user_number = d.user_number
+      AND g.granted_at >= d.hour AND g.granted_at < d.hour + interval '1 hour' AND NOT g.voided
       AND g.seq + 0 <= d.last_seq AND NOT EXISTS (
-          -- include: later_corrections (row = g)
+          -- include: later_corrections (row = g, partition = ANY($4))
           AND c.seq <= d.last_seq OFFSET 0)
     UNION ALL
     SELECT g.recorded_at, 0, 0, 1, r.amount
     FROM (SELECT namespace_id, grant_id, recorded_at FROM ledger
-          WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
+          WHERE partition = ANY($4) AND namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
             AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
-    -- include: revision_at (row = g, seq = d.last_seq)
+    -- include: revision_at (row = g, seq = d.last_seq, partition = ANY($4))
     WHERE NOT r.voided) AS c
 CROSS JOIN LATERAL (
     SELECT

@@ -13,7 +13,8 @@ WITH entries AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT partition, epoch, seq, kind, verb, grant_id, revision, amount, granted_at, recorded_at, category, source, day,
                windows, voided, original_seq, score, score_delta
-        FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq OFFSET 0) AS l),
+        FROM ledger
+        WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq <= x.seq OFFSET 0) AS l),
 changes AS MATERIALIZED (
     SELECT number, max(seq) FILTER (WHERE verb IS DISTINCT FROM 'quarantine' OR original_seq IS NOT NULL) AS changed_seq,
            max(seq) FILTER (WHERE NOT (kind IN ('grant', 'duplicate') OR kind = 'tombstone' AND revision = 1)
@@ -62,13 +63,14 @@ FROM changes LEFT JOIN groups USING (number);
 SELECT number, (extract(epoch FROM max(recorded_at)) * 1000000)::bigint AS score_changed_at
 FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
     SELECT recorded_at, score, lag(score) OVER (ORDER BY seq) AS score_before FROM ledger
-    WHERE namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l
 WHERE score IS DISTINCT FROM score_before GROUP BY number;
 
 -- name: get_numbered_users
 -- The users who have an entry in a namespace, by number behind one ($2). O(their entries).
 SELECT s.number, u.name FROM (
-    SELECT DISTINCT user_number AS number FROM ledger WHERE namespace_id = $1 AND user_number > $2
+    SELECT DISTINCT user_number AS number FROM ledger
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number > $2
     ORDER BY user_number LIMIT $3) AS s
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = s.number LIMIT 1) AS u ORDER BY s.number;
 
@@ -78,7 +80,8 @@ CROSS JOIN LATERAL (SELECT name FROM users WHERE number = s.number LIMIT 1) AS u
 SELECT number, (extract(epoch FROM recorded_at) * 1000000)::bigint AS at, entry_amount
 FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
     SELECT recorded_at, entry_amount, verb FROM ledger
-    WHERE namespace_id = $1 AND user_number = x.number AND recorded_at >= $3 AND kind = 'grant' OFFSET 0) AS l
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND recorded_at >= $3
+      AND kind = 'grant' OFFSET 0) AS l
 WHERE verb IS DISTINCT FROM 'quarantine' ORDER BY number, recorded_at;
 
 -- name: get_kinds_of_corrected_grants
@@ -86,8 +89,9 @@ WHERE verb IS DISTINCT FROM 'quarantine' ORDER BY number, recorded_at;
 -- O(corrections × log).
 SELECT DISTINCT l.windows, l.category, l.source FROM ledger c CROSS JOIN LATERAL (
     SELECT windows, category, source FROM grant_revisions
-    WHERE namespace_id = $1 AND grant_id = c.grant_id AND NOT voided OFFSET 0) AS l
-WHERE c.namespace_id = $1 AND coalesce(c.verb, c.kind) IN ('edit', 'void', 'restore') AND c.kind || '' = 'correction';
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND grant_id = c.grant_id AND NOT voided OFFSET 0) AS l
+WHERE c.partition = partition_of($1) AND c.namespace_id = $1 AND coalesce(c.verb, c.kind) IN ('edit', 'void', 'restore')
+  AND c.kind || '' = 'correction';
 
 -- name: get_all_seals
 -- The closed windows of a namespace, the earliest first: the seqs of their seals, and whether they are archived.

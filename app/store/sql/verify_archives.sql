@@ -22,7 +22,7 @@ live AS (
         SELECT user_number, amount, granted_at, category, windows, voided,
                min(coalesce(original_seq, seq)) OVER (PARTITION BY grant_id) AS first_seq,
                row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS recency
-        FROM grant_revisions WHERE namespace_id = $1) AS l
+        FROM grant_revisions WHERE partition = partition_of($1) AND namespace_id = $1) AS l
     WHERE recency = 1 AND NOT voided),
 expected AS (
     SELECT c."window", b.board, user_number, $2::int *

@@ -27,7 +27,8 @@ FROM head, whole, tail;
 -- O(users × log).
 SELECT count(*) AS users FROM standings s
 WHERE s.namespace_id = $1 AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
-    SELECT FROM ledger l WHERE l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
+    SELECT FROM ledger l
+    WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
     AND (l.verb IS DISTINCT FROM 'quarantine' OR l.original_seq IS NOT NULL)
     AND NOT (l.kind = 'tombstone' AND l.voided AND l.live_delta = 0) OFFSET 0);
 
@@ -62,7 +63,7 @@ WHERE namespace_id IN (0, $3::int) AND ($2::bigint[] IS NULL OR user_number = AN
 SELECT number, count(*) AS rows
 FROM (SELECT x.number FROM unnest($2::bigint[]) AS x (number)
       CROSS JOIN LATERAL (
-          SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number OFFSET 0) AS l
+          SELECT FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number OFFSET 0) AS l
       LIMIT $3) AS counted
 GROUP BY number;
 
@@ -85,7 +86,8 @@ dropped AS MATERIALIZED (
         WHERE partition = l.partition AND epoch = l.epoch AND seq = l.seq
           AND (healed_seq > seq AND healed_seq <= x.seq AND (reason = 'duplicate' OR decision = 'drop')
                OR healed_seq IS NULL AND $5::boolean AND seq <= x.seq) OFFSET 0) AS a
-    WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) IN ('duplicate', 'tombstone') AND l.amount IS NOT NULL
+    WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND coalesce(l.verb, l.kind) IN ('duplicate', 'tombstone')
+      AND l.amount IS NOT NULL
       AND NOT EXISTS (SELECT FROM seals WHERE namespace_id = $1 AND "window" = $4::text AND seq < l.seq OFFSET 0)),
 taken_off AS MATERIALIZED (
     SELECT d.number, d.healed_seq AS seq, d.grant_id, r.windows, r.category, r.granted_at, r.amount,
@@ -93,7 +95,7 @@ taken_off AS MATERIALIZED (
     FROM dropped d LEFT JOIN LATERAL (
         SELECT * FROM (
             SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, amount, voided FROM ledger
-            WHERE namespace_id = $1 AND grant_id = d.grant_id AND kind IN ('grant', 'correction')
+            WHERE partition = partition_of($1) AND namespace_id = $1 AND grant_id = d.grant_id AND kind IN ('grant', 'correction')
               AND coalesce(original_seq, seq) < d.healed_seq
             UNION ALL
             SELECT seq, revision, windows, category, granted_at, amount, voided FROM dropped o
@@ -107,8 +109,8 @@ FROM x CROSS JOIN LATERAL (
            lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(amount) OVER w AS old_amount,
            lag(voided) OVER w AS old_voided
     FROM (SELECT coalesce(original_seq, seq) AS seq, grant_id, windows, category, granted_at, amount, voided FROM ledger
-          WHERE namespace_id = $1 AND user_number = x.number AND kind IN ('grant', 'correction')
-            AND coalesce(original_seq, seq) <= x.seq
+          WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number
+            AND kind IN ('grant', 'correction') AND coalesce(original_seq, seq) <= x.seq
           UNION ALL
           SELECT seq, grant_id, windows, category, granted_at, amount, voided FROM dropped WHERE number = x.number
           UNION ALL

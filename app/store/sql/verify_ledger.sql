@@ -12,7 +12,7 @@ WHERE l.seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
 SELECT l.epoch, l.seq, u.name AS "user", l.before, l.score_delta, l.score, l.entry_amount, l.amount FROM (
     SELECT epoch, seq, kind, user_number, entry_amount, amount, score_delta, coalesce(score, 0) AS score,
            lag(coalesce(score, 0), 1, 0::bigint) OVER (PARTITION BY user_number ORDER BY seq) AS before
-    FROM ledger WHERE namespace_id = $1 AND user_number IS NOT NULL) AS l
+    FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number IS NOT NULL) AS l
 JOIN users u ON u.number = l.user_number
 WHERE (l.before + l.score_delta <> l.score OR (l.kind = 'grant' AND l.entry_amount <> l.amount))
   AND NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.user_number AND h.erased)
@@ -23,7 +23,7 @@ ORDER BY l.seq LIMIT $2;
 SELECT u.name AS "user", s.score AS actual, l.score AS expected, s.grants AS actual_grants, l.grants AS expected_grants
 FROM (SELECT user_number, sum(score_delta)::bigint AS score, sum(live_delta)::bigint AS grants FROM (
           SELECT user_number, score_delta, live_delta FROM ledger
-          WHERE namespace_id = $1 AND user_number IS NOT NULL ORDER BY coalesce(verb, kind), seq OFFSET 0) AS r
+          WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number IS NOT NULL ORDER BY coalesce(verb, kind), seq OFFSET 0) AS r
       GROUP BY user_number) AS l
 FULL JOIN (SELECT * FROM standings WHERE namespace_id = $1) AS s ON s.user_number = l.user_number
 LEFT JOIN users u ON u.number = coalesce(s.user_number, l.user_number)
@@ -147,9 +147,10 @@ JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_
 -- ever in quarantine × log).
 WITH expected AS MATERIALIZED (
     SELECT l.seq, l.grant_id, l.source, l.source_id FROM ledger l
-    WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = 'quarantine' AND l.kind || '' = 'grant' AND NOT EXISTS (
-        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id AND c.kind = 'correction'
-        OFFSET 0)),
+    WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND coalesce(l.verb, l.kind) = 'quarantine'
+      AND l.kind || '' = 'grant' AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.partition = partition_of($1) AND c.namespace_id = $1 AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' OFFSET 0)),
 actual AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined_grants WHERE namespace_id = $1)
 SELECT seq, grant_id, is_extra FROM (
     -- include: differences

@@ -31,8 +31,8 @@ LOCK TABLE hidden_archive_users IN ROW EXCLUSIVE MODE;
 -- name: hide_user_in_archives
 -- Marks a user in the archives in which they stand, of one namespace or ($2 = 0) of all. O(archives of the user's
 -- namespaces × log n).
-INSERT INTO hidden_archive_users
-SELECT a.id, $1 FROM standings s JOIN archived_boards a ON a.namespace_id = s.namespace_id
+INSERT INTO hidden_archive_users (namespace_id, archive_id, user_number)
+SELECT a.namespace_id, a.id, $1 FROM standings s JOIN archived_boards a ON a.namespace_id = s.namespace_id
 CROSS JOIN LATERAL (SELECT FROM archive_rows r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS archive_row
 WHERE s.user_number = $1 AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
 
@@ -97,7 +97,7 @@ SELECT n.id, n.name, n.partition, n.version, n.rules::text, l.category, array_ag
 FROM standings s JOIN namespaces n ON n.id = s.namespace_id
 CROSS JOIN LATERAL (
     SELECT DISTINCT category, unnest(windows) AS at FROM ledger
-    WHERE namespace_id = n.id AND user_number = s.user_number) AS l
+    WHERE partition = n.partition AND partition = ANY($2) AND namespace_id = n.id AND user_number = s.user_number) AS l
 WHERE s.user_number = $1 AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
   AND $3::int IN (0, n.id)
 GROUP BY n.id, l.category ORDER BY n.id, l.category;

@@ -7,9 +7,10 @@ CREATE TABLE users (
 );
 CREATE INDEX users_by_beginning ON users (name COLLATE "C", number);
 
--- One row an entry of the log; append-only. What the entry did: `entry_amount`, the units that it adds itself (0 for a
--- correction, negative for a heal); `live_delta`, the live grants that it adds (1, 0 or -1); `score_delta`, what it changed
--- on the `all` board; `score`, the user's score there behind it, null where the user left the board.
+-- One row an entry of the log; append-only; a table for each partition.
+-- What the entry did: `entry_amount`, the units that it adds itself (0 for a correction, negative for a heal); `live_delta`,
+-- the live grants that it adds (1, 0 or -1); `score_delta`, what it changed on the `all` board; `score`, the user's score
+-- there behind it, null where the user left the board.
 -- What the grant is from then on: `amount`, null where the entry is of no grant; `voided`, whether it counts; `day`, in the
 -- namespace's zone, where streaks are on. `original_seq`: the seq of the earlier entry that this row records.
 -- `request_digest`: what the request with this `idempotency_key` was about; another one with the same key is refused.
@@ -49,10 +50,8 @@ CREATE TABLE ledger (
     original_seq bigint,
     chain_hash bytea,
     salt bytea,
-    text_digests bytea,
-    PRIMARY KEY (partition, epoch, seq)
-);
-CREATE UNIQUE INDEX ledger_grant ON ledger (namespace_id, grant_id, revision, kind);
+    text_digests bytea
+) PARTITION BY LIST (partition);
 CREATE INDEX ledger_user ON ledger (namespace_id, user_number, granted_at DESC, seq DESC);
 CREATE INDEX ledger_idempotency_key ON ledger (namespace_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- The grants of a stretch of time: small, and of use as long as they come roughly in its order.
@@ -69,6 +68,20 @@ CREATE INDEX ledger_session ON ledger (namespace_id, session_id, seq) WHERE sess
 CREATE INDEX ledger_source ON ledger (namespace_id, source, source_id, seq)
 WHERE source_id IS NOT NULL AND kind IN ('grant', 'correction');
 
+-- A partition's table comes with its row in `partitions`. Its keys are made here, because those of the whole ledger would
+-- have to hold the partition: while a table is young, plans would then prefer them to the index that fits.
+CREATE FUNCTION create_ledger_table() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE ledger_%s PARTITION OF ledger FOR VALUES IN (%s)', NEW.partition, NEW.partition);
+    EXECUTE format('ALTER TABLE ledger_%s ADD PRIMARY KEY (epoch, seq, namespace_id)', NEW.partition);
+    EXECUTE format('CREATE UNIQUE INDEX ledger_%s_grant ON ledger_%s (namespace_id, grant_id, revision, kind)',
+                   NEW.partition, NEW.partition);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER create_ledger_table AFTER INSERT ON partitions FOR EACH ROW EXECUTE FUNCTION create_ledger_table();
+
 -- All revisions of grants: the grants themselves and their corrections. The planner puts the condition in place of the view.
 CREATE VIEW grant_revisions AS SELECT * FROM ledger WHERE kind IN ('grant', 'correction');
 
@@ -79,7 +92,7 @@ CREATE TABLE grant_meta (
     seq bigint NOT NULL,
     namespace_id integer NOT NULL,
     meta jsonb NOT NULL,
-    PRIMARY KEY (partition, epoch, seq)
+    PRIMARY KEY (partition, epoch, seq, namespace_id)
 );
 
 -- A user's score and live grants on the `all` board of a namespace, as far as the ledger has come.

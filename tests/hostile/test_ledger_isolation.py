@@ -111,10 +111,12 @@ def test_a_key_of_meta_that_is_taken_sets_one_row_aside(iso: Isolation) -> None:
     first = iso.grant(iso.sick, "g1", meta={"a": 1})
     iso.stack.wait_flushed()
     iso.sql(
-        "INSERT INTO grant_meta (namespace_id, partition, epoch, seq, meta) VALUES (1, %s, %s, %s, '{}')",
+        "INSERT INTO grant_meta (namespace_id, partition, epoch, seq, meta) "
+        "SELECT id, %s, %s, %s, '{}' FROM namespaces WHERE name = %s",
         iso.p,
         first["epoch"],
         first["seq"] + 1,
+        iso.sick,
     )
     iso.grant(iso.sick, "g2", meta={"a": 2})
     iso.grant(iso.sick, "g3", meta={"a": 3})

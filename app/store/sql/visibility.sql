@@ -32,7 +32,8 @@ LOCK TABLE hidden_archive_users IN ROW EXCLUSIVE MODE;
 -- Marks a user in the archives in which they stand, of one namespace or ($2 = 0) of all. O(archives of the user's
 -- namespaces × log n).
 INSERT INTO hidden_archive_users (namespace_id, archive_id, user_number)
-SELECT a.namespace_id, a.id, $1 FROM standings s JOIN archived_boards a ON a.namespace_id = s.namespace_id
+SELECT a.namespace_id, a.id, $1 FROM standings s
+CROSS JOIN LATERAL (SELECT id, namespace_id FROM archived_boards WHERE namespace_id = s.namespace_id OFFSET 0) AS a
 CROSS JOIN LATERAL (SELECT FROM archive_rows r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS archive_row
 WHERE s.user_number = $1 AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
 

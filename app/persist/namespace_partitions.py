@@ -11,7 +11,7 @@ from .ledger_row import BARE, LedgerRow
 NAMESPACES_CACHE_MAX = 100_000
 #: The short name of the cause, for metrics.
 FOREIGN = "foreign"
-_NUMBER_MAX = 2**31 - 1  # of a namespace in Postgres: a greater one is a fault of its row
+_LAST_NUMBER = 2**31 - 1  # of a namespace in Postgres: a greater one is a fault of its row
 
 
 class NamespacePartitions:
@@ -27,7 +27,7 @@ class NamespacePartitions:
         recorded. From here on none of the namespaces changes its partition. O(rows), and a query if a namespace is
         new."""
         places = {(row.entry.namespace_id, row.partition) for row in rows if row.entry is not None}
-        unknown = [number for number, _ in places if number not in self._partitions and 0 < number <= _NUMBER_MAX]
+        unknown = [number for number, _ in places if number not in self._partitions and 0 < number <= _LAST_NUMBER]
         if unknown:
             await self._read(unknown)
         foreign = {place for place in places if self._partitions.get(place[0], place[1]) != place[1]}

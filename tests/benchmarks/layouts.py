@@ -35,7 +35,8 @@ ADD_STANDINGS = """
 INSERT INTO {0}.standings AS s SELECT l.user_number, l.namespace_id, sum(score_delta), sum(live_delta), max(granted_at)
 FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[]) AS x (p, seq, last_seq)
 CROSS JOIN LATERAL (SELECT * FROM {0}.ledger
-    WHERE partition = x.p AND partition = ANY(%s) AND (epoch, seq) > (1, x.seq) AND (epoch, seq) <= (1, x.last_seq)) AS l
+    WHERE partition = x.p AND partition = ANY(%s) AND (epoch, seq) > (1, x.seq)
+      AND (epoch, seq) <= (1, x.last_seq)) AS l
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (user_number, namespace_id) DO UPDATE SET score = s.score + excluded.score
 """

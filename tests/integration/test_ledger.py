@@ -167,7 +167,7 @@ def test_a_namespace_with_a_row_stays_in_its_partition(cluster: Cluster) -> None
     with psycopg.connect(cluster.url, autocommit=True) as db:
         db.execute("INSERT INTO namespaces (name, partition, rules, version) VALUES ('n', 0, '{}', 1)")
         moved, rows = asyncio.run(work())
-        assert (moved, [tuple(found) for found in rows]) == (None, [(3, True)])
+        assert (moved, [tuple(record) for record in rows]) == (None, [(3, True)])
         assert db.execute("SELECT kind FROM ledger").fetchall() == [("grant",)]
 
 

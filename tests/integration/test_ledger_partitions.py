@@ -60,16 +60,16 @@ def tables_of(plan: Any) -> set[str]:
 
 def planned_tables(db: psycopg.Connection[Any], name: str) -> set[str]:
     """Those of a named query."""
-    db.execute(f"PREPARE asked AS {queries()[name]}".encode())
+    db.execute(f"PREPARE query AS {queries()[name]}".encode())
     try:
         args = sql.SQL(", ").join(map(sql.Literal, SAMPLES[name]))
         call = sql.SQL(
-            "EXPLAIN (FORMAT JSON) EXECUTE asked ({})" if SAMPLES[name] else "EXPLAIN (FORMAT JSON) EXECUTE asked"
+            "EXPLAIN (FORMAT JSON) EXECUTE query ({})" if SAMPLES[name] else "EXPLAIN (FORMAT JSON) EXECUTE query"
         )
         ((plan,),) = db.execute(call.format(args)).fetchall()
         return tables_of([plan[0]["Plan"]])
     finally:
-        db.execute("DEALLOCATE asked")
+        db.execute("DEALLOCATE query")
 
 
 def test_each_partition_has_a_table(db: psycopg.Connection[Any]) -> None:

@@ -63,7 +63,7 @@ def test_only_an_admin_reaches_behind_a_seal(live_server: Any, api: httpx.Client
     space.wait_for(DAY, {"bob": 7, "ann": 5})
     assert api.post(f"{space.url}/grants", json=body).json()["status"] == "duplicate"
     revisions = """SELECT r.revision, r.board_size FROM archive_revisions r JOIN archived_boards a ON a.id = archive_id
-                   WHERE namespace_id = %s AND board = %s ORDER BY r.revision"""
+                   WHERE a.namespace_id = %s AND board = %s ORDER BY r.revision"""
     assert space.sql(revisions, space.id, DAY) == [(1, 1), (2, 2)]
 
 

@@ -18,5 +18,5 @@ FROM ledger WHERE partition = $1 AND (epoch, seq) > ($2, $3::bigint) ORDER BY ep
 SELECT l.epoch, l.seq FROM partitions p
 CROSS JOIN LATERAL (
     SELECT epoch, seq FROM ledger
-    WHERE partition = p.partition AND (epoch, seq) > (p.epoch, p.seq) ORDER BY epoch, seq LIMIT $2 OFFSET 0) AS l
+    WHERE partition = $1 AND (epoch, seq) > (p.epoch, p.seq) ORDER BY epoch, seq LIMIT $2 OFFSET 0) AS l
 WHERE p.partition = $1;

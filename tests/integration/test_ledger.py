@@ -148,7 +148,10 @@ def test_a_namespace_with_a_row_stays_in_its_partition(cluster: Cluster) -> None
     open_partitions(cluster.url)
 
     async def work() -> tuple[Any, ...]:
-        postgres, session = await asyncpg.connect(cluster.url), await LedgerSession.connect(cluster.url)
+        postgres, session = (
+            await asyncpg.connect(cluster.url),
+            await LedgerSession.connect(cluster.url, chain=LedgerChain()),
+        )
         change = 1, 1, "{}", 4, "key", None, 0, datetime(2026, 1, 1, tzinfo=UTC)
         try:
             async with postgres.transaction():

@@ -72,6 +72,9 @@ WHERE source_id IS NOT NULL AND kind IN ('grant', 'correction');
 -- have to hold the partition: while a table is young, plans would then prefer them to the index that fits.
 CREATE FUNCTION create_ledger_table() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF to_regclass('ledger_' || NEW.partition) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
     EXECUTE format('CREATE TABLE ledger_%s PARTITION OF ledger FOR VALUES IN (%s)', NEW.partition, NEW.partition);
     EXECUTE format('ALTER TABLE ledger_%s ADD PRIMARY KEY (epoch, seq, namespace_id)', NEW.partition);
     EXECUTE format('CREATE UNIQUE INDEX ledger_%s_grant ON ledger_%s (namespace_id, grant_id, revision, kind)',

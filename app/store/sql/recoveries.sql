@@ -5,7 +5,8 @@ SELECT number, name FROM users WHERE number = ANY($1::bigint[]) ORDER BY number;
 -- name: get_kinds_of_users
 -- Windows and categories in which an entry of some users of a namespace lies, up to a seq ($3). O(their entries × log n).
 SELECT DISTINCT x.number, l.windows, l.category FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
-    SELECT windows, category FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l;
+    SELECT windows, category FROM ledger
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l;
 
 -- name: get_users_since
 -- The users of a namespace ($4) who have an entry behind a place of a partition ($2, $3), by number. O(entries behind it).
@@ -44,13 +45,14 @@ WHERE n.partition = $1 AND n.deleted_at IS NULL AND coalesce(n.id = ANY($2::int[
 SELECT x.namespace_id, x.grant_id, l.epoch, l.seq, l.digest
 FROM unnest($1::int[], $2::text[]) AS x (namespace_id, grant_id) JOIN LATERAL (
     SELECT epoch, seq, digest FROM ledger
-    WHERE namespace_id = x.namespace_id AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' OFFSET 0) AS l ON true;
+    WHERE partition = partition_of(x.namespace_id) AND namespace_id = x.namespace_id AND grant_id = x.grant_id
+      AND revision = 1 AND kind = 'grant' OFFSET 0) AS l ON true;
 
 -- name: get_places_of_corrections
 -- Where the ledger holds some corrections, by namespace, grant_id and revision. O(log n) each.
 SELECT l.epoch, l.seq FROM unnest($1::int[], $2::text[], $3::int[]) AS x (namespace_id, grant_id, revision) JOIN LATERAL (
-    SELECT epoch, seq FROM ledger WHERE namespace_id = x.namespace_id AND grant_id = x.grant_id
-      AND revision = x.revision AND kind = 'correction' OFFSET 0) AS l ON true;
+    SELECT epoch, seq FROM ledger
+    WHERE partition = partition_of(x.namespace_id) AND namespace_id = x.namespace_id AND grant_id = x.grant_id AND revision = x.revision AND kind = 'correction' OFFSET 0) AS l ON true;
 
 -- name: has_erasures_since
 -- Whether a user was erased in a partition since a moment ($2), in microseconds. O(entries since then).

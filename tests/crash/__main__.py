@@ -11,9 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.crash.faults import FAULTS
+from tests.crash.field import field
 from tests.crash.page import table
 from tests.crash.run import Run, repeat
+from tests.crash.table import FAULTS
 
 
 def main() -> int:
@@ -23,17 +24,24 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=300.0)
     arguments.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     arguments.add_argument("--fault", action="append", choices=names, help="only this one; may be given again")
+    arguments.add_argument("--cluster", action="store_true", help="Redis is three masters with a replica each")
     given = arguments.parse_args()
-    faults = [names[name] for name in given.fault or names]
+    faults = (
+        [names[name] for name in given.fault]
+        if given.fault
+        else [one for one in FAULTS if one.of_cluster in (given.cluster, None)]
+    )
     print(f"-- seed {given.seed}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # Postgres is another user where we are root
-        run = Run(Path(folder) / "stack", given.seed, faults)
+        run = Run(given.seed, faults)
         try:
-            run.last(given.seconds)
+            with field(Path(folder) / "stack", given.seed, is_cluster=given.cluster) as place:
+                run.last(place, given.seconds)
         except BaseException:
-            print(f"-- failed; to repeat it: {repeat(given.seed, faults if given.fault else [])}", file=sys.stderr)
+            words = repeat(given.seed, faults if given.fault else []) + given.cluster * " --cluster"
+            print(f"-- failed; to repeat it: {words}", file=sys.stderr)
             raise
     print(table(run.figures))
     count = sum(figures.count for figures in run.figures.values())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.crash.spaces import AGGREGATION, PACER
+from tests.crash.spaces import AGGREGATION, ICE, PACER
 
 #: An entry of the ledger: namespace, grant_id, revision.
 Name = tuple[str, str, int]
@@ -89,9 +89,9 @@ class Book:
             self.entries += 1
 
     def grants(self) -> list[Fact]:
-        """Those that may be corrected."""
+        """Those that may be corrected at any time."""
         with self._lock:
-            return [fact for fact in self._facts.values() if fact.user != PACER]
+            return [fact for fact in self._facts.values() if fact.user != PACER and fact.space != ICE]
 
     def count(self) -> int:
         """How many grants were acknowledged."""

@@ -225,7 +225,7 @@ class Corrector(Client):
     """Voids, restores and edits what others granted."""
 
     def step(self) -> None:
-        facts = [fact for fact in self.book.grants() if fact.space != ICE]  # which may be frozen just now
+        facts = self.book.grants()
         if not facts or self.book.is_losing:
             return
         fact = self.chance.choice(facts)

@@ -6,9 +6,10 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -23,11 +24,11 @@ from tests.crash.clients import Client, Corrector, Gate, Granter, Hider, Pacer
 from tests.crash.spaces import AGGREGATION, SPACES, USERS
 from tests.crash.watchers import Reader, Warden, Watcher
 from tests.support.checked_deployment import verify
+from tests.support.redis_topologies import ValkeyCluster
 from tests.support.tcp_proxy import TcpProxy
-from tests.support.template import THROWAWAY
+from tests.support.template import PARTITIONS, THROWAWAY
 from tests.support.time_counts import check_counts
 
-PARTITIONS = 16
 #: Seconds in which clients must go on, and stores must agree.
 GO_ON_S_MAX = 90.0
 #: Where Postgres cannot say how far the ledger is.
@@ -40,6 +41,8 @@ OPEN_CHORES = (
     " + (SELECT count(*) FROM dead_letters WHERE healed_seq IS NULL AND reason = 'duplicate')"
     " + (SELECT count(*) FROM seals WHERE archived_at IS NULL) + (SELECT count(*) FROM pending_archive_updates)"
 )
+#: What /readyz names where a partition does not open by itself.
+COMMAND = "leaderboard re"
 LEDGER_NAMES = (
     "SELECT n.name, l.grant_id, l.revision FROM ledger l JOIN namespaces n ON n.id = l.namespace_id"
     " WHERE l.kind IN ('grant', 'correction')"
@@ -49,30 +52,26 @@ LEDGER_NAMES = (
 class LinkedStack(Stack):
     """A stack whose own processes reach the stores through links."""
 
-    links: tuple[TcpProxy, TcpProxy] | None = None
+    #: By the store's port its link's.
+    links: Mapping[int, TcpProxy] = MappingProxyType({})
 
     @property
     def environment(self) -> dict[str, str]:
         """With the ports of the links."""
         environment = super().environment
-        if self.links is not None:
-            redis_link, postgres_link = self.links
-            environment["LEADERBOARD_REDIS_URL"] = self.valkey.url.replace(
-                f":{self.valkey.port}", f":{redis_link.port}"
-            )
-            environment["LEADERBOARD_POSTGRES_URL"] = self.postgres.url.replace(
-                f":{self.postgres.port}", f":{postgres_link.port}"
-            )
+        for port, link in self.links.items():
+            for name in ("LEADERBOARD_REDIS_URL", "LEADERBOARD_POSTGRES_URL"):
+                environment[name] = environment[name].replace(f":{port}/", f":{link.port}/")
         return environment
 
 
 class Field:
-    """stack: the parts. book: what clients were told. redis_link, postgres_link: what the parts reach the stores
-    through. lost: entries that a fault took, as it may; ways_back: the commands that were needed."""
+    """stack: the parts. book: what clients know. redis_link, postgres_link: links that the parts go through; a
+    cluster has none. lost: entries that a fault took, as it may; ways_back: the commands that were needed."""
 
-    def __init__(self, stack: LinkedStack, links: tuple[TcpProxy, TcpProxy], seed: int) -> None:
+    def __init__(self, stack: LinkedStack, redis_link: TcpProxy, postgres_link: TcpProxy, seed: int) -> None:
         self.stack = stack
-        self.redis_link, self.postgres_link = links
+        self.redis_link, self.postgres_link = redis_link, postgres_link
         self.chance = random.Random(f"{seed}-field")
         self.book, self.gate = Book(), Gate()
         self.lost = self._bulk = 0
@@ -113,9 +112,24 @@ class Field:
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() > end, "")
 
-    def direct(self) -> redis.Redis:
-        """Redis, past the links."""
-        return redis.Redis.from_url(self.stack.valkey.url)
+    @property
+    def cluster(self) -> ValkeyCluster:
+        """The nodes of Redis."""
+        assert isinstance(self.stack.redis, ValkeyCluster)
+        return self.stack.redis
+
+    def direct(self, p: int = 0) -> redis.Redis:
+        """The Redis that has a partition, past the links."""
+        one = self.stack.redis
+        node = one.owner(p) if isinstance(one, ValkeyCluster) else self.stack.valkey
+        return redis.Redis(port=node.port)
+
+    def partition(self, space: str) -> int:
+        """Where a namespace is."""
+        with psycopg.connect(self.stack.postgres.url) as db:
+            row = db.execute("SELECT partition FROM namespaces WHERE name = %s", (space,)).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def ledger(self) -> set[Name]:
         """What Postgres has recorded."""
@@ -127,8 +141,8 @@ class Field:
         with psycopg.connect(self.stack.postgres.url) as db:
             names: dict[int, str] = dict(db.execute("SELECT id, name FROM namespaces").fetchall())
         names_in_log = set()
-        with self.direct() as store:
-            for p in range(PARTITIONS):
+        for p in range(int(PARTITIONS)):
+            with self.direct(p) as store:
                 for place, fields in store.xrange(keys.log(p)):
                     entry = read_row(p, place, [part for pair in fields.items() for part in pair]).entry
                     if entry is not None and entry.kind in ("grant", "correction"):
@@ -175,7 +189,8 @@ class Field:
     def bring_back(self) -> None:
         """What an operator does: `recover`, and `rebuild` where that does not suffice."""
         done = self.stack.run("recover")
-        self.ways_back.append("recover")
+        if done.returncode == 0:
+            self.ways_back.append("recover")
         if done.returncode != 0:
             closed = re.findall(r"run leaderboard rebuild --partition (\d+)", done.stdout)
             for words in [["--partition", p] for p in closed] or [[]]:
@@ -192,15 +207,26 @@ class Field:
         self.stack.run("recover")
         return False
 
+    def bring_back_if_closed(self) -> None:
+        """Waits until all partitions serve; what is closed by a loss is brought back."""
+        with self.stack.client() as client:
+
+            def lines() -> list[str]:
+                answer = client.get("/readyz")
+                lines = answer.json()["degraded"]
+                return ["ready"] if answer.status_code == 200 else [line for line in lines if COMMAND in line]
+
+            self.until(lines, "the partitions do not come back")
+            if lines() != ["ready"]:
+                self.bring_back()
+
     @contextmanager
     def losing(self) -> Iterator[None]:
         """A fault that may take what neither ledger nor log has; within it the log is what is left of it."""
         self.book.is_losing = True
         yield
         moment = now()
-        survivors = self.ledger()
-        if self.stack.valkey.is_ready():
-            survivors |= self.log()
+        survivors = self.ledger() | self.log()
         self._certain = survivors, moment
 
     def check(self) -> None:
@@ -256,23 +282,24 @@ class Field:
 
 
 @contextmanager
-def field(folder: Path, seed: int, stores: Path | None = None) -> Iterator[Field]:
-    """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of."""
-    stack = LinkedStack(folder, stores, THROWAWAY)
+def field(folder: Path, seed: int, stores: Path | None = None, *, is_cluster: bool = False) -> Iterator[Field]:
+    """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of. is_cluster: of
+    three masters with a replica each."""
+    stack = LinkedStack(folder, stores, THROWAWAY, ValkeyCluster(folder / "nodes") if is_cluster else None)
     stack.extra |= SETTINGS
     with ExitStack() as ends:
-        links = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)
-        for link in links:
+        redis_link, postgres_link = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)
+        for link in (redis_link, postgres_link):
             ends.enter_context(link)
-        stack.links = links
+        stack.links = {stack.valkey.port: redis_link, stack.postgres.port: postgres_link}
         ends.callback(shutil.rmtree, folder, ignore_errors=True)
         ends.callback(stack.down)
         stack.up()
-        made = Field(stack, links, seed)
-        ends.callback(made.end)
-        made.begin()
+        place = Field(stack, redis_link, postgres_link, seed)
+        ends.callback(place.end)
+        place.begin()
         try:
-            yield made
+            yield place
         except BaseException as error:
             for part in ("serve", "persist"):
                 lines = (stack.folder / f"{part}.log").read_text().splitlines()[-LOG_LINES:]

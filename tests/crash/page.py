@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.crash.faults import FAULTS, Fault
+from tests.crash.faults import Fault
 from tests.crash.run import Figures
+from tests.crash.table import FAULTS
 
 PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 HEAD = "| fault | promise | seen | `make crash ARGS=…` |\n| --- | --- | --- | --- |"
-_ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+? \| `--fault (\w+)` \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+? \| `(?:--cluster )?--fault (\w+)` \|$", re.MULTILINE)
 
 
 def table(figures: Mapping[type[Fault], Figures]) -> str:
@@ -26,4 +27,5 @@ def rows_of(page: str) -> list[tuple[str, str, str]]:
 
 
 def _row(fault: type[Fault], seen: str) -> str:
-    return f"| {fault.name} | {fault.promise} | {seen} | `--fault {fault.__name__}` |"
+    words = "--cluster " if fault.of_cluster else ""
+    return f"| {fault.name} | {fault.promise} | {seen} | `{words}--fault {fault.__name__}` |"

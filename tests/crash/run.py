@@ -7,12 +7,10 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 from tests.crash.faults import Fault
 from tests.crash.field import Field
-from tests.crash.field import field as deployment
 
 
 @dataclass
@@ -31,7 +29,8 @@ class Figures:
 
     def line(self) -> str:
         """In words, for the table."""
-        words = [f"{self.count} ×, {median(self.seconds):.1f} s, at most {max(self.seconds):.1f} s", *self.notes[-1:]]
+        times = f"{self.count} ×, {median(self.seconds):.1f} s, at most {max(self.seconds):.1f} s"
+        words = [times, *filter(None, self.notes[-1:])]
         if self.lost:
             words.append(f"{self.lost} entries lost that neither had")
         return "; ".join(words)
@@ -40,24 +39,26 @@ class Figures:
 class Run:
     """Some faults in turn. grants: how many were acknowledged and compared."""
 
-    def __init__(self, folder: Path, seed: int, faults: Sequence[type[Fault]], stores: Path | None = None) -> None:
-        self._folder, self._seed, self._stores = folder, seed, stores
-        self._faults = list(faults)
+    def __init__(self, seed: int, faults: Sequence[type[Fault]]) -> None:
+        self._seed, self._faults = seed, list(faults)
         self.figures: dict[type[Fault], Figures] = {}
         self.grants = 0
         self._rounds = 0
+        #: Faults between two comparisons. One that may lose entries is always followed by one.
+        self._stride = 1
+        self._since: list[type[Fault]] = []
 
-    def once(self) -> None:
-        """Each fault once, in an order of the seed."""
-        with deployment(self._folder, self._seed, self._stores) as place:
-            self._round(place)
+    def once(self, place: Field) -> None:
+        """Each fault once, in an order of the seed. Only each third one is followed by a comparison."""
+        self._stride = 3
+        self._round(place)
+        place.check()
 
-    def last(self, seconds: float) -> None:
+    def last(self, place: Field, seconds: float) -> None:
         """Until the time is over."""
         end = time.monotonic() + seconds
-        with deployment(self._folder, self._seed, self._stores) as place:
-            while time.monotonic() < end:
-                self._round(place, end)
+        while time.monotonic() < end:
+            self._round(place, end)
 
     def _round(self, place: Field, end: float = float("inf")) -> None:
         self._rounds += 1
@@ -68,13 +69,15 @@ class Run:
             try:
                 self._meet(place, fault)
             except BaseException as error:
-                error.add_note(f"fault: {fault.name}; it comes again with: {repeat(self._seed, [fault])}")
+                names = ", ".join(one.__name__ for one in self._since)
+                error.add_note(f"behind {names}; to meet them again: {repeat(self._seed, self._since)}")
                 raise
             finally:
                 self.grants = place.book.count()
 
     def _meet(self, place: Field, kind: type[Fault]) -> None:
         at_first = time.monotonic()
+        self._since.append(kind)
         place.more(place.chance.randrange(10, 60))
         fault, figures = kind(), self.figures.setdefault(kind, Figures())
         fault.inject(place)
@@ -82,10 +85,13 @@ class Run:
         fault.heal(place)
         place.more(10)
         figures.seconds.append(time.monotonic() - began)
-        figures.notes += fault.notes
-        lost_before = place.lost
-        place.check()
-        figures.lost += place.lost - lost_before
+        ways, place.ways_back = place.ways_back, []
+        figures.notes += [", ".join([*fault.notes, *(f"by `{way}`" for way in ways)])]
+        if place.book.is_losing or len(self._since) >= self._stride:
+            lost_before = place.lost
+            place.check()
+            figures.lost += place.lost - lost_before
+            self._since = []
         print(f"{time.monotonic() - at_first:5.1f} s  {kind.name}: {figures.line()}", flush=True)
 
 

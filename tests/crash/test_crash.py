@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.faults import FAULTS
+from tests.crash.field import field
 from tests.crash.page import PAGE, rows_of
 from tests.crash.run import Run
+from tests.crash.table import FAULTS
 from tests.support.template import template
 
 SEED = 20261128
@@ -15,8 +16,9 @@ SEED = 20261128
 @pytest.mark.timeout(240)
 def test_what_was_acknowledged_outlives_each_fault(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     faults = [fault for fault in FAULTS if fault.is_short]
-    run = Run(tmp_path / "stack", SEED, faults, template(tmp_path_factory))
-    run.once()
+    run = Run(SEED, faults)
+    with field(tmp_path / "stack", SEED, template(tmp_path_factory)) as place:
+        run.once(place)
     assert [figures.count for figures in run.figures.values()] == [1] * len(faults)
     assert run.grants > 500
 

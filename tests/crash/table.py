@@ -1,0 +1,38 @@
+"""All faults, in the order of the table in docs/reliability.md."""
+
+from __future__ import annotations
+
+from tests.crash.faults import Fault
+from tests.crash.link_faults import (
+    CutPostgres,
+    CutRedis,
+    HalfOpenPostgres,
+    HalfOpenRedis,
+    LostCommits,
+    LostReplies,
+    SlowRedis,
+)
+from tests.crash.loss_faults import CutTail, EmptyFolder, Flushall, FullRedis, OlderFolder, ShortMemory
+from tests.crash.node_faults import KillMaster, MoveSlot, OldMaster, PromoteBehind
+from tests.crash.process_faults import (
+    Backlog,
+    ImmediatePostgres,
+    KillAll,
+    KillPersister,
+    KillPostgres,
+    KillRedis,
+    KillServer,
+    StopPersister,
+    StopPostgres,
+    StopRedis,
+    StopServer,
+    TwoPersisters,
+)
+
+FAULTS: tuple[type[Fault], ...] = (
+    *(KillRedis, KillPostgres, KillPersister, KillServer, KillAll, ImmediatePostgres, Backlog),
+    *(StopRedis, StopPostgres, StopPersister, StopServer, TwoPersisters),
+    *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
+    *(FullRedis, ShortMemory, Flushall, CutTail, OlderFolder, EmptyFolder),
+    *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
+)

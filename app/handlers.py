@@ -97,7 +97,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         profiles=ProfileHandlers(
             postgres=s.postgres,
             batcher=s.batcher,
-            announcer=s.publisher.announcer,
+            publisher=s.publisher,
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
             intents=intents,

@@ -15,7 +15,6 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
-from ..store.announcements import Announcer
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import (
     announce_profiles_in,
@@ -23,6 +22,7 @@ from ..store.profile_cache import (
     own_name_call,
     profile_from_row,
 )
+from ..store.publications import Publisher
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import Fetch
 from .user_handlers import take_token, user_in
@@ -39,7 +39,7 @@ class ProfileHandlers:
         self,
         postgres: Postgres,
         batcher: ReadBatcher,
-        announcer: Announcer,
+        publisher: Publisher,
         namespace_cache: NamespaceCache,
         keyring: Keyring,
         intents: VisibilityIntents,
@@ -49,7 +49,7 @@ class ProfileHandlers:
         self._intents = intents
         self._namespace_cache = namespace_cache
         self._batcher = batcher
-        self._announcer = announcer
+        self._publisher = publisher
         self._keyring = keyring
         self._rate_limit = rate_limit
 
@@ -78,7 +78,7 @@ class ProfileHandlers:
             namespace=None,
         )
         await self._show(name_call(user, row["version"], profile))
-        await self._announcer.announce_profiles([user])
+        await self._publisher.announcer.announce_profiles([user])
         # A round reads the number as it was when the round began, so this server drops its cached profile before it
         # answers.
         await self._namespace_cache.refresh()
@@ -111,13 +111,13 @@ class ProfileHandlers:
                 namespace.partition, namespace_id=namespace.id, user=user, version=row["version"], profile=profile
             )
         )
-        await announce_profiles_in(self._batcher.call, self._announcer, namespace.id)
+        await announce_profiles_in(self._publisher.call_if_there, self._publisher.announcer, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
     async def _show(self, name: Call) -> None:
         """Publishes a profile to every process. StoreUnavailable if a user was erased since it was written."""
-        if await self._batcher.call(name) == -1:
+        if await self._publisher.call_if_there(name) == -1:
             raise StoreUnavailable("a user was erased meanwhile: the profile may be recorded, and is not shown yet")
 
     async def _write(

@@ -19,12 +19,17 @@ class Publisher:
         self.announcer = announcer
         self._has_several_nodes = has_several_nodes
 
+    async def call_if_there(self, call: Call) -> object:
+        """The reply; None where the call's key is the deployment's, and its node is away. StoreUnavailable."""
+        try:
+            return await self.call(call)
+        except StoreUnavailable:
+            if keys.partition_of(call) is not None or not self._has_several_nodes:
+                raise
+            return None
+
     async def publish(self, calls: Sequence[Call], changed: Changed) -> None:
         """Makes the calls in order, and announces. StoreUnavailable: not every partition that is concerned knows it."""
         for call in calls:
-            try:
-                await self.call(call)
-            except StoreUnavailable:
-                if keys.partition_of(call) is not None or not self._has_several_nodes:
-                    raise
+            await self.call_if_there(call)
         await self.announcer.announce(changed)

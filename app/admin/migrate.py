@@ -21,6 +21,7 @@ from ..store.partitions import (
     open_partitions,
     read_deployment,
     read_state_version,
+    read_state_versions,
     write_deployment,
 )
 from ..store.publications import Publisher
@@ -70,17 +71,29 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
         raise RedisRefused(behind)
     # Above what any process has heard of the numbers that Redis has lost, and an older Postgres with it.
     lost_number = int(time()) if redis_deployment is None else 0
-    await _publish(postgres, link, row["partitions"], row["state_version"], lost_number=lost_number)
+    # An older Redis may hide users who were shown since: only the journal tells of them.
+    versions = await read_state_versions(link, range(row["partitions"])) if redis_deployment is not None else []
+    since = min(versions, default=row["state_version"])
+    await _publish(postgres, link, row["partitions"], row["state_version"], lost_number=lost_number, since=since)
     if redis_deployment is None:
         await write_deployment(link, _deployment(row))
     return int(row["partitions"])
 
 
 async def _publish(
-    postgres: Postgres, link: RedisConnection, partitions: int, state_version: int, *, lost_number: int = 0
+    postgres: Postgres,
+    link: RedisConnection,
+    partitions: int,
+    state_version: int,
+    *,
+    lost_number: int = 0,
+    since: int | None = None,
 ) -> None:
     announcer = Announcer(postgres.fetch, link.run_apart, partitions, is_cluster=link.is_cluster, behind=lost_number)
-    await StatePublication(postgres.fetch, link, announcer, partitions).publish_all()
+    publication = StatePublication(postgres.fetch, link, announcer, partitions)
+    if since is not None:
+        await publication.publish_changes(since, state_version)
+    await publication.publish_all()
     publisher = Publisher(lambda call: _run(link, call), announcer, has_several_nodes=False)
     for row in await postgres.fetch("get_namespaces"):
         await release_stale(postgres, publisher, namespace_from_row(row))

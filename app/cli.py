@@ -7,7 +7,7 @@ from importlib import import_module
 import typer
 
 from .commands.finding import FindingError
-from .drivers.postgres import FormatRefused
+from .drivers.migrations import FormatRefused, MigrationBlocked
 from .drivers.redis import REDIS_ERRORS, RedisRefused
 from .drivers.store_contact import contact
 from .model.errors import Problem, StoreUnavailable
@@ -64,7 +64,7 @@ def main() -> None:
         _fail(*error.lines, code=1)
     except StoreUnavailable as error:
         _fail(f"{error}{_dev_hint()}", code=1)
-    except (RedisRefused, FormatRefused, Problem, ClockSkewed) as error:
+    except (RedisRefused, FormatRefused, MigrationBlocked, Problem, ClockSkewed) as error:
         _fail(str(error), code=1)
     except REDIS_ERRORS as error:
         # The text of a failed connect only repeats the address.

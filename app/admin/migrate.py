@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 
 from ..access.digest_key import check_digest_key, make_digest_key, proof_of, read_digest_key
-from ..drivers import postgres as schema
+from ..drivers import migrations
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask
 from ..settings import Settings
@@ -35,7 +35,7 @@ SCRIPTS = (INIT_PARTITION, *PUBLISHING_SCRIPTS)
 async def migrate(settings: Settings) -> int:
     """Makes both stores ready. Returns the number of partitions. RedisRefused if the stores do not belong together;
     SettingsError if the digest key is not theirs."""
-    schema.migrate(settings.postgres_url)
+    migrations.migrate(settings.postgres_url)
     postgres, link = (
         Postgres(settings.postgres_url),
         RedisConnection(settings.redis_url, SCRIPTS),

@@ -5,7 +5,8 @@ from contextlib import suppress
 import asyncpg
 
 from ..access.digest_key import check_digest_key
-from ..drivers.postgres import Postgres, check_format
+from ..drivers.migrations import check_format
+from ..drivers.postgres import Postgres
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..model.ledger_chain import LedgerChain

@@ -8,7 +8,8 @@ import typer
 from ..access.digest_key import digest_key_path
 from ..admin import migrate as migration
 from ..admin.store_agreement import check_together, find_chain, find_partitions
-from ..drivers.postgres import FormatRefused, Postgres
+from ..drivers.migrations import FormatRefused
+from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings, SettingsError, read_settings

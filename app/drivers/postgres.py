@@ -1,20 +1,18 @@
-"""Postgres: named queries, small pools of connections, migrations."""
+"""Postgres: named queries, small pools of connections."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ..model.errors import Invalid, StoreUnavailable
-from ..model.postgres_url import libpq_url
 from .caller import CALLER
 from .keepalive import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES_MAX, UNACKNOWLEDGED_MS_MAX, keep_alive
 from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
@@ -47,10 +45,6 @@ GRACE_S = 2.0
 #: Seconds that a statement waits for a lock. If a transaction or a migration holds it longer, this statement fails, and
 #: those behind it on the same connection go on.
 LOCK_S_MAX = 2.0
-#: Seconds that a migration waits for a lock. Later statements on the same table wait behind it.
-MIGRATION_LOCK_S_MAX = 10.0
-#: Seconds that one statement of a migration may take: an index over a ledger of very many rows.
-MIGRATION_S_MAX = 6 * 3600.0
 #: Seconds that a transaction may be idle. Then its client is frozen, and Postgres ends it and frees its locks.
 IDLE_TRANSACTION_S_MAX = 30.0
 
@@ -147,21 +141,6 @@ def read_queries(folder: Path) -> dict[str, str]:
     return {name: complete(name, (name,)) for name in names}
 
 
-class FormatRefused(Exception):
-    """The tables in Postgres have another format than this release reads. The text names the unknown migration."""
-
-
-def check_format(applied: Collection[str]) -> None:
-    """FormatRefused if a migration was applied that this release does not have. applied: the names of those applied."""
-    foreign = sorted(set(applied) - {file.stem for file in (_HERE / "migrations").glob("*.sql")})
-    if foreign:
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise FormatRefused(
-            f"Postgres holds tables of another format (made by {foreign[0]}{more}), which this release cannot read: "
-            "start afresh with leaderboard dev --reset, or with an empty Postgres and an empty Redis"
-        )
-
-
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 
@@ -244,32 +223,3 @@ def _silence_of(error: BaseException, store: StoreContact) -> str:
 def is_silence(error: BaseException) -> bool:
     """Whether an error means that Postgres did not answer, rather than that a statement must wait or be retried."""
     return isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError))
-
-
-def migrate(url: str) -> list[str]:
-    """Applies the missing migrations under a lock and returns their names. StoreUnavailable, FormatRefused; psycopg's
-    errors once it is connected."""
-    # Imported here, because it takes a tenth of a second and no other command needs it.
-    import psycopg
-    import yoyo
-
-    bounds = {
-        "connect_timeout": f"{CONNECT_S_MAX:.0f}",
-        "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
-        "options": f"-c lock_timeout={MIGRATION_LOCK_S_MAX:.0f}s -c statement_timeout={MIGRATION_S_MAX:.0f}s",
-    }
-    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", libpq_url(url))
-    try:
-        backend = yoyo.get_backend(f"{address}&{urlencode(bounds, quote_via=quote)}")
-    except psycopg.OperationalError as error:
-        cause = str(error).strip().splitlines()[0]
-        raise StoreUnavailable(f"{contact('Postgres', url).silence}: {cause}") from None
-    try:
-        with backend.lock():
-            missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))
-            # to_apply has made the table of applied migrations, if there was none.
-            check_format([row[0] for row in backend.execute(queries()["get_migrations"]).fetchall()])
-            backend.apply_migrations(missing)
-            return [migration.id for migration in missing]
-    finally:
-        backend.connection.close()

@@ -13,7 +13,8 @@ from statistics import median
 
 import psycopg
 
-from app.drivers.postgres import PLANNER_SETTINGS, migrate
+from app.drivers.migrations import migrate
+from app.drivers.postgres import PLANNER_SETTINGS
 from app.embedded import PostgresProcess, free_port
 
 PARTITIONS, ROUNDS = 16, 9

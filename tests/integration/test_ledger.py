@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 import pytest
 
-from app.drivers.postgres import Postgres, migrate, queries
+from app.drivers.postgres import Postgres, queries
 from app.embedded.postgres import PostgresProcess as Cluster
 from app.model.entry_kinds import GRANT
 from app.model.errors import StoreUnavailable
@@ -308,12 +308,3 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
         db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, '{\"timezone\": \"UTC\"}')")
         assert asyncio.run(work(db)) == [(1, 3), (3, 6), (3, 9), (3, 10)]
         assert db.execute("SELECT sum(grants) FROM namespace_buckets WHERE level = 0").fetchone() == (10,)
-
-
-def test_a_migration_gives_up_where_a_lock_does_not_come(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.drivers.postgres.MIGRATION_LOCK_S_MAX", 1.0)
-    with psycopg.connect(cluster.url) as db:
-        db.execute("LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            migrate(cluster.url)
-    assert migrate(cluster.url) == []

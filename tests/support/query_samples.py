@@ -251,5 +251,6 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_current_time": (),
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),
+    "get_blockers": (1,),
     "bind_namespaces": ([SPACE, BEST_SPACE],),
 }

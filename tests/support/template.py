@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql
 
 from app.admin.migrate import migrate
-from app.drivers import postgres as tables
+from app.drivers import migrations
 from app.embedded import PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 
@@ -108,7 +108,7 @@ def _make(folder: Path) -> None:
     try:
         postgres.start()
         _drop_empty_databases(postgres.url)
-        tables.migrate(postgres.url)
+        migrations.migrate(postgres.url)
         postgres.stop()
         fill(folder, folder / "schema")
         postgres.start()

@@ -95,3 +95,12 @@ DELETE FROM faults WHERE partition = $1 AND (persister = $3::int OR persister NO
 -- What fails, the ledger's first: at most $1 lines. A fault that several persisters report is one line.
 SELECT partition, kind, name, min(cause) AS cause FROM faults
 GROUP BY partition, kind, name ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;
+
+-- name: get_blockers
+-- The sessions that have what a session ($1) waits for: what that is, whose they are, how long they have been at it, and
+-- their last statement.
+SELECT (SELECT coalesce('the table ' || relation::regclass, 'the lock of migrations') FROM pg_locks
+        WHERE pid = $1 AND NOT granted LIMIT 1) AS object,
+       pid, application_name, state, extract(epoch FROM clock_timestamp() - coalesce(xact_start, state_change))::int AS seconds,
+       left(query, 200) AS query
+FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1)) ORDER BY pid;

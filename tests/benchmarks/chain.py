@@ -11,7 +11,8 @@ from unittest.mock import patch
 import msgspec
 import psycopg
 
-from app.drivers.postgres import migrate, queries
+from app.drivers.migrations import migrate
+from app.drivers.postgres import queries
 from app.embedded import PostgresProcess, free_port
 from app.model.entry_kinds import GRANT
 from app.model.ledger_chain import HASH_BYTES, LedgerChain

@@ -229,6 +229,13 @@ SERVER = [
         "return True",
         ("tests/unit/test_authorizer.py",),
     ),
+    Mutant(
+        "a Redis is told what it was not told before it is used",
+        "app/store/marks.py",
+        "    await StatePublication(fetch, node, announcer, count).publish_changes(since, version)\n",
+        "",
+        ("tests/crash/test_state.py::test_an_older_redis_gives_nothing_back_that_was_taken_away",),
+    ),
 ]
 
 PERSISTER = [

@@ -40,7 +40,8 @@ WHOLE = {
         "get_board_totals",
         "get_open_corrections",
     ),
-    *("get_namespace_activity", "get_numbered_users"),
+    *("get_namespace_activity", "get_numbered_users", "has_erasures_since"),
+    *("count_users_of_namespaces", "count_users_of_partitions"),
     *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_chained_rows"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks

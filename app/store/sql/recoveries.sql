@@ -11,7 +11,7 @@ SELECT DISTINCT x.number, l.windows, l.category FROM unnest($2::bigint[]) AS x (
 -- name: get_users_since
 -- The users of a namespace ($4) who have an entry behind a place of a partition ($2, $3), by number. O(entries behind it).
 SELECT DISTINCT user_number AS number FROM ledger
-WHERE partition = $1 AND (epoch, seq) > ($2, $3) AND namespace_id = $4 AND user_number IS NOT NULL ORDER BY number;
+WHERE partition = $1 AND (epoch, seq) > ($2, $3) AND namespace_id + 0 = $4 AND user_number IS NOT NULL ORDER BY number;
 
 -- name: get_namespaces_since
 -- The namespaces that have an entry behind a place of a partition, each with how many users these are of, and whether one of

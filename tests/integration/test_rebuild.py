@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from app.model.namespace import partition_of
+from app.store import fields
 from tests.support.checked_deployment import verify
+from tests.support.fault_isolation import until
 from tests.support.random_namespaces import World, some_rules
 from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
@@ -197,8 +199,18 @@ def settle(stack: Any) -> None:
         while db.execute(open_work).fetchone() != (0,):
             assert time.monotonic() < deadline, "the chores do not come to their end"
             time.sleep(0.05)
+    # A window leaves Redis behind the commit of its archive.
+    until(lambda: not sealed_windows(stack), "end of the sealed windows in Redis", 30)
     stack.wait_flushed()
     assert verify(stack) == (0, [])
+
+
+def sealed_windows(stack: Any) -> list[bytes]:
+    """Windows that are sealed and still in Redis."""
+    with stack.store() as store:
+        states = [store.hgetall(key) for key in store.scan_iter(match="lb:*:ns:*")]
+    prefix = fields.WINDOW_STATE.encode()
+    return [name for read in states for name, state in read.items() if name.startswith(prefix) and state[:1] == b"s"]
 
 
 def lose_all(stack: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.support.redis_topologies import open_store
 
+_NAMESPACE = re.compile(r"lb:\{(\d+)\}:ns:(\d+)")
 _KEY = re.compile(rb"lb:\{\d+\}:(b|bp|bs|bt|bg|u|d|ns):")
 
 
@@ -20,7 +21,19 @@ def namespace_state(url: str) -> dict[str, dict[str, str]]:
                 values = dict(store.zrange(key, 0, -1, withscores=True)) if kind in ("b", "bs") else store.hgetall(key)
                 texts = {_text(name): _comparable(name, value) for name, value in values.items()}
                 state[key.decode()] = {name: text for name, text in texts.items() if _says(name, text)}
+    for key in state:
+        if match := _NAMESPACE.fullmatch(key):
+            _forget_empty_boards(state, match[1], match[2])
     return {key: values for key, values in state.items() if values}
+
+
+def _forget_empty_boards(state: dict[str, dict[str, str]], p: str, namespace_id: str) -> None:
+    """A board that lost its last user keeps a version, and counts; behind a rebuild it is a board that never was."""
+    values = state[f"lb:{{{p}}}:ns:{namespace_id}"]
+    boards = [name.removeprefix("v:") for name in values if name.startswith("v:")]
+    for board in [board for board in boards if not state.get(f"lb:{{{p}}}:b:{namespace_id}:{board}")]:
+        del values[f"v:{board}"]
+        values["#boards"] = str(int(values["#boards"]) - 1)
 
 
 def _text(value: Any) -> str:

@@ -22,8 +22,8 @@ def namespace_state(url: str) -> dict[str, dict[str, str]]:
                 texts = {_text(name): _comparable(name, value) for name, value in values.items()}
                 state[key.decode()] = {name: text for name, text in texts.items() if _says(name, text)}
     for key in state:
-        if match := _NAMESPACE.fullmatch(key):
-            _forget_empty_boards(state, match[1], match[2])
+        if namespace := _NAMESPACE.fullmatch(key):
+            _forget_empty_boards(state, namespace[1], namespace[2])
     return {key: values for key, values in state.items() if values}
 
 

@@ -51,6 +51,8 @@ class AutoRecovery:
                 await self._look()
             except (*STORES_LOST, Superseded, CallRefused, Problem, RebuildMoved) as error:
                 log_loss("a recovery did not come to its end", error)
+            except Exception:  # The next look may go well; without one, nothing would ever come back.
+                log.exception("a recovery broke off, and begins anew")
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:

@@ -2,6 +2,8 @@
 
 import asyncpg
 
+from ..drivers.redis import RedisRefused
+
 _ROW_CLASSES = ("22", "54")  # data exceptions, limits of the program
 _UNIQUE = "23505"
 #: Characters of a cause that are shown: a line on a screen.
@@ -13,6 +15,16 @@ DEAD_LETTERS_PAUSE_S = 600.0
 
 class TooManyDeadLetters(Exception):
     """Too many entries cannot be recorded: the fault is hardly in each of them."""
+
+
+class FormerPrimary(RedisRefused):
+    """Rows that were read from a Redis whose place another one has taken: the log goes on there, without them."""
+
+    def __init__(self, p: int, place: tuple[int, int], fence: tuple[int, int]) -> None:
+        (epoch, seq), (last_epoch, last_seq) = place, fence
+        super().__init__(
+            f"{epoch}-{seq} of partition {p} is a former primary's: epoch {last_epoch} ended behind seq {last_seq}"
+        )
 
 
 def is_of_row(error: Exception) -> bool:

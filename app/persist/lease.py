@@ -12,7 +12,8 @@ MARKS_MAX = 10_000
 
 @dataclass(slots=True)
 class Lease:
-    """offset: written so far; read: read so far, at most one read ahead; checked: the log holds the offset's entry.
+    """offset: written so far; read: read so far, at most one read ahead; checked: the log holds the offset's entry;
+    fence_epoch: the epoch that was over when the partition was taken.
 
     marks: earlier offsets, each with the time at which it was reached (seconds of the monotonic clock), oldest first.
     """
@@ -20,12 +21,13 @@ class Lease:
     offset: LedgerOffset
     read: LedgerOffset
     checked: bool = False
+    fence_epoch: int = 0
     marks: deque[tuple[float, LedgerOffset]] = field(default_factory=deque)
 
     @classmethod
     def taken(cls, offset: LedgerOffset) -> "Lease":
         """The lease of a partition whose ledger is at `offset`."""
-        return cls(offset, offset, marks=deque([(monotonic(), offset)]))
+        return cls(offset, offset, fence_epoch=offset.fence_epoch, marks=deque([(monotonic(), offset)]))
 
     def advance(self, offset: LedgerOffset) -> None:
         """Records that the ledger is at `offset` now."""

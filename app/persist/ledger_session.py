@@ -17,7 +17,7 @@ from ..model.namespace import Rules
 from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
-from .failure import cause_of, code_of, is_bisected, is_of_row
+from .failure import FormerPrimary, cause_of, code_of, is_bisected, is_of_row
 from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
 from .leases import LOCK_PRESENCE, Leases, Superseded
@@ -38,11 +38,13 @@ COUNT_ROWS_MAX = 5_000
 
 @dataclass(frozen=True, slots=True)
 class LedgerOffset:
-    """How far a partition's log is in the ledger, and the digest of the last entry there."""
+    """How far a partition's log is in the ledger, and the digest of the last entry there. fence_epoch: the epoch
+    that was over when this was read; a Redis that is still in it is a former primary."""
 
     epoch: int
     seq: int
     digest: bytes
+    fence_epoch: int = 0
 
 
 class UnhealedDuplicate(NamedTuple):
@@ -91,7 +93,7 @@ class LedgerSession:
         """A partition's offset."""
         row = await self._connection.fetchrow(queries()["get_offset"], p)
         assert row is not None
-        return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
+        return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]), row["fence_epoch"])
 
     async def write(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
         """Writes rows, standings and offsets of some partitions in one transaction. Returns the partitions that must
@@ -172,6 +174,8 @@ class LedgerSession:
                     queries()["advance_offset"], p, *places, self.leases.number, *ends[p]
                 )
                 if done != "UPDATE 1":
+                    for fence in await self.fetch("get_fence", p, last.epoch, last.seq):
+                        raise FormerPrimary(p, (last.epoch, last.seq), tuple(fence))
                     raise Superseded(f"partition {p}")
 
     async def count(self, p: int) -> int:

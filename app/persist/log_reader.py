@@ -195,6 +195,11 @@ class LogReader:
             (head,) = await read_marked_heads(node, [p], lambda: self._renew_marks(self._nodes.of(p)))
             if isinstance(head, CallRefused):
                 raise head
+            if head.epoch <= lease.fence_epoch:
+                await node.close()
+                raise ConnectionError(
+                    f"partition {p} is in epoch {head.epoch}, which is over: a former primary answers"
+                )
             if offset.seq:
                 (reply,) = await node.run([entry_call(p, epoch=offset.epoch, seq=offset.seq)])
                 if isinstance(reply, Exception):

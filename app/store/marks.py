@@ -156,12 +156,18 @@ async def _bring_up_to_date(
     if unmarked:
         # It may have lost announcements that nobody has heard of.
         await announcer.announce_everything()
+    former: list[RedisRefused] = []
     for reach in unmarked:
-        await _mark(node, connection, reach, version)
+        try:
+            await _mark(node, connection, reach, version)
+        except RedisRefused as error:
+            former.append(error)
     marked = {reach.partition for reach in reaches} - {reach.partition for reach in unmarked}
     await note_published(node, marked, version)
     if node.has(keys.DEPLOYMENT):
         await mark_deployment(node)
+    if former:
+        raise former[0]
 
 
 def _reason(reach: PartitionReach) -> str | None:
@@ -197,10 +203,23 @@ async def _mark(link: RedisLink, connection: asyncpg.Connection, reach: Partitio
 async def _begin_epoch(
     link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, mark: str, version: int
 ) -> bool:
-    """Whether an epoch began with the mark. In Postgres first: an epoch that Redis forgets is never used again."""
-    epoch = await connection.fetchval(queries()["raise_epoch"], reach.partition, reach.epoch)
+    """Whether an epoch began with the mark. In Postgres first: an epoch that Redis forgets is never used again. From
+    then on the ledger takes nothing of the epoch before that this Redis does not have: a persister may still read a
+    former primary. RedisRefused where this is one."""
+    p = reach.partition
+    epoch = await connection.fetchval(queries()["raise_epoch"], p, reach.epoch)
     args = [mark, reach.epoch, reach.seq, epoch, version]
-    (reply,) = await ask_all(link, [evalsha(MARK_PARTITION, [keys.meta(reach.partition)], args)], what="a mark")
+    transaction = connection.transaction()
+    await transaction.start()
+    reply: object = None
+    try:
+        if await connection.fetchval(queries()["set_fence"], p, reach.epoch, reach.seq) is None:
+            raise RedisRefused(
+                f"partition {p} went on elsewhere: this Redis, at {reach.epoch}-{reach.seq}, is a former primary"
+            )
+        (reply,) = await ask_all(link, [evalsha(MARK_PARTITION, [keys.meta(p)], args)], what="a mark")
+    finally:
+        await (transaction.commit() if reply else transaction.rollback())
     return bool(reply)
 
 

@@ -47,7 +47,8 @@ $$;
 
 -- How far each partition's log is in the ledger (epoch, seq), and how far the ledger is in the buckets and the live grants
 -- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger. newest_epoch: the greatest that the
--- log ever had; a rebuild begins another one. chain_hash: that of the ledger's last row; chain_mac: proves, to who has the
+-- log ever had; a rebuild begins another one. fence_epoch, fence_seq: where the Redis that was marked last had its end; a row
+-- of that epoch or an earlier one behind that seq is of a former primary, and is not recorded. chain_hash: that of the ledger's last row; chain_mac: proves, to who has the
 -- digest key, that a persister wrote it for this place (app/model/ledger_chain.py).
 CREATE TABLE partitions (
     partition smallint PRIMARY KEY,
@@ -58,6 +59,8 @@ CREATE TABLE partitions (
     counted_epoch integer NOT NULL DEFAULT 0,
     counted_seq bigint NOT NULL DEFAULT 0,
     newest_epoch integer NOT NULL DEFAULT 1,
+    fence_epoch integer NOT NULL DEFAULT 0,
+    fence_seq bigint NOT NULL DEFAULT 0,
     chain_hash bytea NOT NULL DEFAULT '',
     chain_mac bytea NOT NULL DEFAULT ''
 );

@@ -22,6 +22,8 @@ AGAIN_PAUSE_S = 0.05
 #: Seconds for which a node of a cluster that did not answer in time is not asked again: who asks for one thing after
 #: another would wait each time.
 HUNG_PAUSE_S = 5.0
+#: Seconds in which a node that hung has to show that it answers again, before it is sent calls.
+HUNG_TRY_S = 0.25
 
 # Calls without a key: those of a transaction go where its keys are, others to one node.
 _KEYLESS = frozenset({"SCAN", "TIME", "INFO", "CONFIG", "PING", "ROLE", "MULTI", "EXEC"})
@@ -123,6 +125,7 @@ class RedisConnection:
                 self._scripts,
                 greet=self._greet_node,
                 timeout_s=self._timeout_s,
+                watch=self._nodes.watch,
             )
         return link
 
@@ -188,6 +191,9 @@ class RedisConnection:
             answers: list[Any] = [lost.error] * len(numbers)
         else:
             try:
+                if lost is not None and isinstance(lost.error, TimeoutError):
+                    async with asyncio.timeout(HUNG_TRY_S):
+                        await self.link(name).run([("TIME",)])
                 answers = await self.link(name).run([calls[i] for i in numbers], timeout_s)
                 self._lost.pop(name, None)
             except REDIS_ERRORS as error:

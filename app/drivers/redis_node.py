@@ -14,6 +14,7 @@ from redis.exceptions import AskError, ClusterDownError, NoScriptError, RedisErr
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from .keepalive import keepalive_options
+from .primary_watch import PrimaryWatch
 from .scripts import Script
 from .store_contact import StoreContact
 
@@ -26,6 +27,10 @@ _KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_option
 #: Seconds for one pipeline of calls, and for a new connection with its checks, unless a caller names another time. Each
 #: call takes some ms, and a restart of Redis less than this.
 CALLS_S_MAX = 5.0
+
+
+#: Seconds for a new connection to be accepted: a host that is cut off says nothing, and its replica may be promoted.
+ACCEPT_S_MAX = 2.0
 
 
 class RedisRefused(Exception):
@@ -58,7 +63,7 @@ class NodeConnection:
     It never sends a call twice by itself: a lost connection raises ConnectionError or TimeoutError, and the caller
     decides whether its calls may be sent again. `locate` names the URL to connect to, anew for each connection; it
     raises ConnectionError where there is none. `greet` runs on each new connection; it raises RedisRefused to refuse
-    it.
+    it. watch: gives up calls under way to a former primary.
 
     Each connection knows which Redis answers: its process, and the history of its data. A restart, and a promotion from
     replica to primary, make another one.
@@ -72,6 +77,7 @@ class NodeConnection:
         *,
         greet: OnConnect | None = None,
         timeout_s: float = CALLS_S_MAX,
+        watch: PrimaryWatch | None = None,
     ) -> None:
         self._locate = locate
         self._scripts = scripts
@@ -81,6 +87,11 @@ class NodeConnection:
         self._connection: Connection | None = None
         self._answered_s = 0.0
         self._server_id = ""
+        self._watch = watch
+        self.url = ""
+        self.waits_since_s: float | None = None
+        if watch is not None:
+            watch.add(self)
 
     def server_id(self, key: str) -> str:
         """The Redis that answered the last connection, whatever the key; "" before the first one. O(1)."""
@@ -99,7 +110,8 @@ class NodeConnection:
         connection: Connection | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                connection = _connection(await self._locate(), self._timeout_s)
+                self.url = await self._locate()
+                connection = _connection(self.url, self._timeout_s)
                 await connection.connect()  # type: ignore[no-untyped-call]
                 self._connection = connection
                 self._answered_s = monotonic()
@@ -166,15 +178,22 @@ class NodeConnection:
         return b".".join(parts[0] + parts[1]).decode()
 
     async def _exchange(self, connection: Connection, calls: Sequence[Call], timeout_s: float) -> list[Any]:
+        if self._watch is not None:
+            # Who names more time than usual waits for something to happen.
+            self.waits_since_s = monotonic() + max(0.0, timeout_s - self._timeout_s)
+            self._watch.note_call()
         packed = [hiredis.pack_command(tuple(call)) for call in calls]  # type: ignore[arg-type]  # its stub wants a 1-tuple
-        await connection.send_packed_command(packed, check_health=False)
         replies: list[Any] = []
-        async with asyncio.timeout(timeout_s):
-            for _ in calls:
-                try:
-                    replies.append(await connection.read_response(disconnect_on_error=False))
-                except ResponseError as error:
-                    replies.append(error)
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+            async with asyncio.timeout(timeout_s):
+                for _ in calls:
+                    try:
+                        replies.append(await connection.read_response(disconnect_on_error=False))
+                    except ResponseError as error:
+                        replies.append(error)
+        finally:
+            self.waits_since_s = None
         return replies
 
 
@@ -189,7 +208,7 @@ def _connection(url: str, timeout_s: float) -> Connection:
     pool = ConnectionPool.from_url(
         url,
         socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
+        socket_connect_timeout=min(timeout_s, ACCEPT_S_MAX),
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from ..model.redis_url import Host, RedisUrl, Topology, parse_redis_url
+from .primary_watch import PrimaryWatch
 from .redis_node import Call, NodeConnection, RedisLink, RedisRefused
 from .store_contact import StoreContact, contact
 
@@ -51,6 +52,9 @@ class NodeMap:
         self._learned_s = 0.0
         self._is_in_doubt = url.topology is Topology.CLUSTER
         self._learning: asyncio.Task[None] | None = None
+        is_single, is_watched = url.topology is Topology.SINGLE, url.topology is Topology.SENTINEL
+        #: What watches the links that follow this map; a single node has no other one in its place.
+        self.watch = None if is_single else PrimaryWatch(self._read_primaries, asks_always=is_watched)
 
     @classmethod
     def of_url(cls, url: str) -> "NodeMap":
@@ -87,7 +91,12 @@ class NodeMap:
 
     async def learn(self) -> None:
         """Learns the map where it is in doubt. ConnectionError where no node tells it and none was known before."""
-        if not self._is_in_doubt or (self._hosts and monotonic() - self._learned_s < LEARN_PAUSE_S):
+        if self._is_in_doubt:
+            await self._learn_soon()
+
+    async def _learn_soon(self) -> None:
+        """Learns the map, unless that was just done. All who want to know it meanwhile share one answer."""
+        if self._hosts and monotonic() - self._learned_s < LEARN_PAUSE_S:
             return
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._learn())
@@ -103,6 +112,13 @@ class NodeMap:
         if name not in self._hosts:
             raise ConnectionError(f"no node of the cluster holds what {name or 'the first node'} held")
         return self._url.node_url(self._hosts[name])
+
+    async def _read_primaries(self) -> set[str]:
+        """The URLs of the nodes that take writes now. ConnectionError where nobody tells them."""
+        if self._url.topology is Topology.SENTINEL:
+            return {self._url.node_url(await _primary(self._url))}
+        await self._learn_soon()
+        return {self._url.node_url(host) for host in self._hosts.values()}
 
     async def check_role(self, link: RedisLink) -> None:
         """ConnectionError where the node that the Sentinels named is a replica: it is not promoted yet, or no more.

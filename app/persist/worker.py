@@ -161,6 +161,7 @@ class Worker:
             await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None
         await self._reader.cancel()
+        await self._flusher.cancel()
         if self._beside is not None:
             await self._beside.end()
         if self._session is not None:

@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from time import monotonic
 from typing import Any
 
+from redis.exceptions import TryAgainError
+
 from ..drivers.backlog_shares import BacklogShares
 from ..drivers.caller import CALLER, is_stranger
 from ..drivers.fair_queue import FairQueue
@@ -139,11 +141,17 @@ class NodeReader:
             except REDIS_ERRORS as error:
                 self._was_away = True
                 self._redis.doubt()
-                replies = [unavailable(error, self._link.contact)] * len(taken)
+                replies = [self._loss(error)] * len(taken)
                 if not isinstance(error, TimeoutError):
                     self._silent_since = None  # it is gone, not silent: a try takes no time
             for ticket, reply in zip(taken, replies, strict=True):
                 ticket.answer(reply)
+
+    def _loss(self, error: Exception) -> Exception:
+        """What calls are answered that a node did not answer. Where others have taken its place, they go there."""
+        if self._redis.has_map and self._name not in self._redis.names:
+            return TryAgainError()
+        return unavailable(error, self._link.contact)
 
     def _class_of(self, caller: str) -> tuple[FairQueue[ReadCall], BacklogShares]:
         if is_stranger(caller):

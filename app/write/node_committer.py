@@ -74,8 +74,7 @@ class NodeCommitter:
         self._flights: dict[int, InFlightCall] = {}
         self._round_partitions: set[int] = set()
         self._heads: dict[int, PartitionHead] = {}
-        self._demoted = False
-        self._is_partition_elsewhere = False
+        self._demoted = self._is_partition_elsewhere = self._has_map = False
         self._stopped: dict[int, Problem] = {}
         self._refusals = PartitionRefusals()
         self._silent_since: float | None = None
@@ -152,7 +151,9 @@ class NodeCommitter:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     async def _round(self) -> None:
-        await self._nodes.learn()
+        if not self._has_map:  # others do not wait while it is learned
+            await self._nodes.learn()
+            self._has_map = True
         self.give_away()
         if self.is_idle:
             return
@@ -266,6 +267,7 @@ class NodeCommitter:
         """The node did not take a call, and did nothing of it: it goes again when the map of nodes is learned anew. One
         whose outcome cannot be unknown waits no longer than what was never sent."""
         self._is_partition_elsewhere = True
+        self._has_map = False
         self._nodes.doubt()
         if not flight.sent and monotonic() - flight.started >= UNSENT_S_MAX:
             self._fail(flight, StoreUnavailable(f"partition {flight.partition} is between two nodes of Redis"))
@@ -300,12 +302,10 @@ class NodeCommitter:
 
     async def _lost(self, error: Exception) -> None:
         """Entries that were sent are sent again until their outcome is known or a deadline has passed; the others wait
-        less. Then 503.
-
-        A Redis that the server itself refuses will not change soon, so entries that were never sent are refused at
-        once.
-        """
+        less. Then 503. A Redis that the server itself refuses will not change soon: what was never sent is refused at
+        once."""
         if not isinstance(error, RedisRefused):
+            self._has_map = False
             self._nodes.doubt()
         problem = unavailable(error, self._link.contact)
         if self.refused is None and isinstance(error, RedisRefused):

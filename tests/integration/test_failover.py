@@ -22,7 +22,7 @@ CALM_S = 8.0
 #: How much slower the others may become meanwhile, and what a busy machine adds by itself.
 SLOWER_MAX, NOISE_S = 2.0, 0.02
 #: Seconds that the stalled namespaces may need behind the failover: their servers learn of it, and send again.
-BEHIND_S_MAX = 3.0
+BEHIND_S_MAX = 1.5
 
 
 @contextmanager

@@ -40,7 +40,8 @@ SELECT epoch, seq, digest, opened_at, fence_epoch FROM partitions WHERE partitio
 -- row, and the proof of it.
 WITH lease AS (SELECT holder FROM leases WHERE partition = $1 FOR SHARE)
 UPDATE partitions SET epoch = $4, seq = $5, digest = $6, chain_hash = $8, chain_mac = $9 WHERE partition = $1 AND epoch = $2 AND seq = $3
-AND NOT ($4 <= fence_epoch AND $5 > fence_seq) AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
+AND NOT ($4 <= fence_epoch AND $5 > fence_seq)
+AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 
 -- name: get_fence
 -- Where the epochs before the newest one ended in a partition, if a place is behind that.

@@ -17,7 +17,7 @@ import structlog
 from ..drivers.redis import NodeLost, RedisRefused
 from ..metrics import FAULTS
 from .failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters, code_of, public_cause
-from .leases import Superseded
+from .leases import SessionEnded, Superseded
 
 log = structlog.get_logger()
 
@@ -132,9 +132,9 @@ class Faults:
         unit waits in that case too: it may have broken the connection, so the others come first the next time."""
         try:
             yield
-        except Superseded:
-            raise  # The partition is another persister's by now, and so is its work.
         except Exception as error:
+            if isinstance(error, Superseded) and not isinstance(error, SessionEnded):
+                raise  # The partition is another persister's by now, and so is its work.
             self.note(unit, error)
             if is_lost(error):
                 raise

@@ -25,6 +25,11 @@ class Superseded(Exception):
     """Another persister has the partition or moved its offset: this one woke up late, and nothing was written."""
 
 
+class SessionEnded(Superseded):
+    """Postgres ended the session, as another persister told it to, or because a transaction was idle for too long: with
+    its lock went what said that this persister lives. Only a commit that was under way may have been done."""
+
+
 class Leases:
     """The leases of a persister, as one of its sessions reads and takes them. number: the persister's."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from ..drivers.postgres import connect, queries
+from ..drivers.postgres import POSTGRES_ERRORS, connect, queries
 from ..drivers.postgres_micros import use_micros
 from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE
@@ -20,7 +20,7 @@ from .dead_letters import note_dead_letters
 from .failure import FormerPrimary, cause_of, code_of, is_bisected, is_of_row
 from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
-from .leases import LOCK_PRESENCE, Leases, Superseded
+from .leases import LOCK_PRESENCE, Leases, SessionEnded, Superseded
 from .ledger_row import BARE, FULL, OWNER, LedgerRow, unpack
 from .namespace_partitions import NamespacePartitions
 from .row_chain import RECORD_COLUMNS, chain_records
@@ -34,6 +34,12 @@ STRAYS_MAX = 10_000
 STATEMENT_S_MAX = 30.0
 #: Rows that are counted by time in one transaction: a tenth of a second, so that others wait for it no longer.
 COUNT_ROWS_MAX = 5_000
+#: How Postgres says that it ends a session; asyncpg notices only later that the connection is closed.
+SESSION_ENDS = (
+    asyncpg.AdminShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresConnectionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +286,15 @@ class LedgerSession:
 
     @asynccontextmanager
     async def fenced(self, p: int) -> AsyncIterator[None]:
-        """A transaction that commits only while the partition belongs to this persister. Superseded."""
-        async with self._connection.transaction():
-            yield
-            await self.leases.fence(p)
+        """A transaction that commits only while the partition belongs to this persister. Superseded; SessionEnded."""
+        try:
+            async with self._connection.transaction():
+                yield
+                await self.leases.fence(p)
+        except POSTGRES_ERRORS as error:
+            if self._connection.is_closed() or isinstance(error, SESSION_ENDS):
+                raise SessionEnded(f"partition {p}: Postgres ended the session: {error}") from error
+            raise
 
     async def deleted_namespaces(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
         """Namespaces of some partitions whose keys are still in Redis: partition, id and a new version of the rules."""

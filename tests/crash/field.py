@@ -17,7 +17,7 @@ import redis
 
 from app.model.entry_kinds import Repeat, kind_of
 from app.persist.ledger_row import read_row, unpack
-from app.store import keys
+from app.store import fields, keys
 from tests.conftest import Stack
 from tests.crash.book import Book, Name, now
 from tests.crash.clients import Client, Corrector, Gate, Granter, Hider, Pacer
@@ -31,6 +31,8 @@ from tests.support.time_counts import check_counts
 
 #: Seconds in which clients must go on, and stores must agree.
 GO_ON_S_MAX = 90.0
+#: Seconds in which a loss must be noticed.
+NOTICE_S_MAX = 30.0
 #: Where Postgres cannot say how far the ledger is.
 LAG_UNKNOWN = 1_000_000
 #: Lines of a log that are shown where something failed.
@@ -143,8 +145,8 @@ class Field:
         names_in_log = set()
         for p in range(int(PARTITIONS)):
             with self.direct(p) as store:
-                for place, fields in store.xrange(keys.log(p)):
-                    entry = read_row(p, place, [part for pair in fields.items() for part in pair]).entry
+                for place, parts in store.xrange(keys.log(p)):
+                    entry = read_row(p, place, [part for pair in parts.items() for part in pair]).entry
                     if entry is not None and entry.kind in ("grant", "correction"):
                         names_in_log.add((str(names[entry.namespace_id]), entry.grant_id, entry.revision))
         return names_in_log
@@ -161,6 +163,20 @@ class Field:
             row = db.execute("SELECT count(*) FROM ledger").fetchone()
         assert row is not None
         return int(row[0])
+
+    def wait_recorded(self) -> None:
+        """Waits until the ledger has what the logs have now."""
+        ends: dict[int, int] = {}
+        for p in range(int(PARTITIONS)):
+            with self.direct(p) as store:
+                ends[p] = int(store.hget(keys.meta(p), fields.SEQ) or 0)
+        with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:
+
+            def is_recorded() -> bool:
+                rows = db.execute("SELECT partition, seq FROM partitions").fetchall()
+                return all(seq >= ends[p] for p, seq in rows)
+
+            self.until(is_recorded, "the ledger does not follow")
 
     def grant_many(self, calls: int, size: int = 500) -> None:
         """So many calls of so many grants each."""
@@ -184,7 +200,7 @@ class Field:
     def wait_refused(self) -> None:
         """Waits until the loss is noticed."""
         with self.stack.client() as client:
-            self.until(lambda: client.get("/readyz").status_code == 503, "the loss is not noticed")
+            self.until(lambda: client.get("/readyz").status_code == 503, "the loss is not noticed", NOTICE_S_MAX)
 
     def bring_back(self) -> None:
         """What an operator does: `recover`, and `rebuild` where that does not suffice."""

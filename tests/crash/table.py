@@ -12,7 +12,7 @@ from tests.crash.link_faults import (
     LostReplies,
     SlowRedis,
 )
-from tests.crash.loss_faults import CutTail, EmptyFolder, Flushall, FullRedis, OlderFolder, ShortMemory
+from tests.crash.loss_faults import CutTail, CutUnrecorded, EmptyFolder, Flushall, FullRedis, OlderFolder, ShortMemory
 from tests.crash.node_faults import KillMaster, MoveSlot, OldMaster, PromoteBehind
 from tests.crash.process_faults import (
     Backlog,
@@ -33,6 +33,6 @@ FAULTS: tuple[type[Fault], ...] = (
     *(KillRedis, KillPostgres, KillPersister, KillServer, KillAll, ImmediatePostgres, Backlog),
     *(StopRedis, StopPostgres, StopPersister, StopServer, TwoPersisters),
     *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
-    *(FullRedis, ShortMemory, Flushall, CutTail, OlderFolder, EmptyFolder),
+    *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
 )

@@ -3,6 +3,7 @@
 A rule belongs here if a wrong number, a lost grant or a refused right would follow from breaking it.
 """
 
+from tests.mutants.crash import CRASH
 from tests.mutants.former_primary import FORMER_PRIMARY
 from tests.mutants.ledger_chain import CHAIN
 from tests.mutants.mutant import Mutant
@@ -342,4 +343,5 @@ ANNOUNCEMENTS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS, *CHAIN, *FORMER_PRIMARY]
+_ELSEWHERE = [*CHAIN, *CRASH, *FORMER_PRIMARY]
+MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS, *_ELSEWHERE]

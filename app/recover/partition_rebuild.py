@@ -50,6 +50,7 @@ from .archived_windows import ArchivedWindows
 from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes
 from .namespace_rebuild import NamespaceRebuild
 from .progress import RebuildMoved, RebuildProgress, clearing_text, fork_of_clearing
+from .recent_grants import remember_recent_grants
 
 #: Seconds until a partition's persister has given it up. It notices within two that the partition is closed; one that
 #: hangs loses it after ten.
@@ -178,8 +179,12 @@ class PartitionRebuild:
                 one = NamespaceRebuild(connection, link, namespace, end, now, self._step, numbers)
                 progress = await one.run(progress)
                 self.report.scores += one.scores
+        generation = complete_since = 0
+        if not is_whole:
+            generation = progress.epoch * _GENERATIONS_AN_EPOCH
+            complete_since = await remember_recent_grants(connection, link, p, end, now=now, generation=generation)
         await session.leases.fence(p)
-        await self._open(progress, end, now, is_whole=is_whole)
+        await self._open(progress, end, now, generation=generation, complete_since=complete_since)
         await session.forget_faults(p)  # its persister has reported that the log stops
 
     def _step(self, users: int) -> None:
@@ -277,7 +282,9 @@ class PartitionRebuild:
         rows = await session.fetch("get_digest", self._partition, last.epoch, last.seq)
         return bool(rows) and bytes(rows[0]["digest"]) == last.digest
 
-    async def _open(self, progress: RebuildProgress, end: LedgerEnd, now: int, *, is_whole: bool) -> None:
+    async def _open(
+        self, progress: RebuildProgress, end: LedgerEnd, now: int, *, generation: int, complete_since: int
+    ) -> None:
         p, epoch = self._partition, progress.epoch
         name = rebuild_name(p, epoch)
         body = msgspec.msgpack.encode(marker_entry(REBUILD, 0, name, now))
@@ -291,7 +298,8 @@ class PartitionRebuild:
                     digest=digest_of(name),
                     body=body,
                     moment=now,
-                    generation=0 if is_whole else epoch * _GENERATIONS_AN_EPOCH,
+                    generation=generation,
+                    complete_since=complete_since,
                     is_settled=bool(await read_asides(self._link, p)),
                 )
             ]

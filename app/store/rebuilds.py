@@ -3,7 +3,7 @@
 A closed partition has no epoch, so every script that reads or writes it answers `unopened`.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha, transact
@@ -143,6 +143,18 @@ async def delete_generations(link: RedisConnection, p: int, generations: Iterabl
     await ask(link, delete_call([keys.dedup(p, generation).encode() for generation in generations]))
 
 
+async def remember_ids(
+    link: RedisConnection, p: int, generation: int, entries: Mapping[bytes, tuple[int, int, bytes]]
+) -> None:
+    """Writes ids into a generation of dedup, each with epoch, seq and digest of its entry. RedisRefused; O(ids)."""
+    pairs = [(name, digest + f"{epoch}-{seq}".encode()) for name, (epoch, seq, digest) in entries.items()]
+    calls: list[Call] = [
+        ("HSET", keys.dedup(p, generation), *(part for pair in pairs[first : first + _FIELDS_A_CALL] for part in pair))
+        for first in range(0, len(pairs), _FIELDS_A_CALL)
+    ]
+    await ask_all(link, calls, what="ids of grants")
+
+
 async def clear_keys(
     link: RedisConnection, p: int, namespace_ids: Collection[int] | None, *, whole_log: bool
 ) -> AsyncIterator[int]:
@@ -192,11 +204,25 @@ def open_call(
     body: bytes,
     moment: int,
     generation: int,
+    complete_since: int,
     is_settled: bool,
 ) -> Call:
     """The call that opens a partition; `moment` and what else it takes: see lua/open_partition.lua."""
     return evalsha(
         OPEN_PARTITION,
         [keys.meta(p), keys.log(p), keys.hidden(p)],
-        [progress, epoch, end.epoch, end.seq, end.digest, digest, body, moment, FORMAT, generation, int(is_settled)],
+        [
+            progress,
+            epoch,
+            end.epoch,
+            end.seq,
+            end.digest,
+            digest,
+            body,
+            moment,
+            FORMAT,
+            generation,
+            int(is_settled),
+            complete_since,
+        ],
     )

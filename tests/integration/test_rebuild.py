@@ -164,8 +164,13 @@ def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> N
         assert differences(before, namespace_state(own_stack.redis.url)) == []
         own_stack.wait_ready()
         grant = {"grant_id": "late-3", "user_id": "u3", "amount": 4, "category": "blue"}
+        # The ids of the last minutes came back: nothing is to be asked of the ledger.
+        own_stack.kill("postgres")
         again = api.post("/v1/namespaces/a/grants", json=grant)
         assert again.json()["status"] == "duplicate", again.text
+        assert api.post("/v1/namespaces/a/grants", json=grant | {"amount": 5}).status_code == 409
+        assert api.post("/v1/namespaces/a/grants", json=grant | {"grant_id": "new"}).status_code == 201
+        own_stack.start("postgres")
         own_stack.wait_flushed()
         assert verify(own_stack) == (0, [])
 

@@ -24,6 +24,13 @@ WHERE partition = $1 AND (epoch, seq) > ($2, $3) GROUP BY namespace_id;
 SELECT l.epoch, l.seq, l.digest FROM unnest($2::int[], $3::bigint[]) AS x (epoch, seq)
 JOIN ledger l ON l.partition = $1 AND l.epoch = x.epoch AND l.seq = x.seq;
 
+-- name: get_entries_before
+-- The last entries of a partition before a place ($2, $3), the latest first, $4 at most: their names and digests, when they were
+-- recorded (microseconds), and whether that is the moment of a dead letter that was recorded later. O(them).
+SELECT epoch, seq, namespace_id, kind, grant_id, digest, (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at,
+       original_seq IS NOT NULL AS is_recorded_late
+FROM ledger WHERE partition = $1 AND (epoch, seq) < ($2, $3) ORDER BY epoch DESC, seq DESC LIMIT $4;
+
 -- name: get_windows_archived_since
 -- Windows of the namespaces of a partition that were archived after a moment ($2), in microseconds.
 SELECT s.namespace_id, s."window" FROM seals s JOIN namespaces n ON n.id = s.namespace_id

@@ -17,6 +17,7 @@ from ..model.tie_break import DIGITS, tie_place_from_digits
 from ..store.archived_windows import evict_call
 from ..store.board_dump import member_page_call, tie_prefixes_call
 from ..store.boards import user_exists_call
+from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_cache import namespace_from_row
 from ..store.namespace_fields import boards_of_window
 from ..store.user_balances import hidden_score_calls
@@ -24,7 +25,7 @@ from ..store.visibility import read_users_with_state
 from .faults import ARCHIVE as ARCHIVE_FAILS
 from .faults import ARCHIVES, Faults, WorkUnit
 from .lease import Lease
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 
 log = structlog.get_logger()
 

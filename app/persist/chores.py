@@ -14,6 +14,7 @@ from ..drivers.redis import RedisConnection
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
 from ..store.capacity import Capacity
+from ..store.ledger_offset import LedgerOffset
 from ..store.partitions import read_last_seq
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
@@ -39,7 +40,7 @@ from .faults import (
 )
 from .heal import heal
 from .lease import Lease
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 from .letter_decisions import carry_out
 from .namespace_dropper import NamespaceDropper
 from .namespace_publisher import NamespacePublisher

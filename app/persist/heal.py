@@ -15,10 +15,11 @@ from ..model.entry_kinds import HEAL, Repeat, kind_of
 from ..model.entry_names import digest_of, entry_id, heal_name
 from ..model.namespace import Namespace
 from ..model.ops import AFTER_PREVIOUS, Hold, unchanged_since
+from ..store.ledger_offset import LedgerOffset
 from ..store.user_balances import read_plan_base
 from .faults import HEAL as HEAL_FAILS
 from .faults import Faults, WorkUnit, is_lost
-from .ledger_session import LedgerOffset, LedgerSession, UnhealedDuplicate, duplicate_from_row
+from .ledger_session import LedgerSession, UnhealedDuplicate, duplicate_from_row
 from .other_grants import other_grants_of
 from .partition_round import PartitionRound
 

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic
 
-from .ledger_session import LedgerOffset
+from ..store.ledger_offset import LedgerOffset
 
 #: Marks that a partition's tail keeps: one per transaction; beyond it the tail is cut more coarsely.
 MARKS_MAX = 10_000

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -14,6 +13,7 @@ from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE
 from ..model.ledger_chain import LedgerChain
 from ..model.namespace import Rules
+from ..store.ledger_offset import LedgerOffset
 from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
@@ -40,17 +40,6 @@ SESSION_ENDS = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresConnectionError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerOffset:
-    """How far a partition's log is in the ledger, and the digest of the last entry there. fence_epoch: the epoch
-    that was over when this was read; a Redis that is still in it is a former primary."""
-
-    epoch: int
-    seq: int
-    digest: bytes
-    fence_epoch: int = 0
 
 
 class UnhealedDuplicate(NamedTuple):

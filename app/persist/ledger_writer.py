@@ -6,9 +6,10 @@ import asyncpg
 import structlog
 
 from ..metrics import PERSISTED_ROWS
+from ..store.ledger_offset import LedgerOffset
 from .faults import LEDGER, LOG, Faults, WorkUnit
 from .ledger_row import LedgerRow
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 
 log = structlog.get_logger()
 

@@ -17,10 +17,11 @@ from ..model.entry_kinds import CORRECTION, HEAL, QUARANTINE_VERB, RETRY, kind_o
 from ..model.entry_names import decision_id, digest_of, heal_name, retry_name
 from ..model.namespace import Namespace
 from ..model.ops import CellOps, Hold, unchanged_since
+from ..store.ledger_offset import LedgerOffset
 from ..store.user_balances import read_plan_base
 from .faults import DEAD_LETTER, LEDGER, Faults, WorkUnit
 from .ledger_row import unpack
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 from .other_grants import other_grants_of
 from .partition_round import PartitionRound
 

@@ -10,13 +10,13 @@ from typing import Any
 from ..drivers.redis import REDIS_ERRORS, NodeConnection, RedisConnection, RedisRefused, is_elsewhere
 from ..store import keys
 from ..store.apply import ELSEWHERE, CallRefused
+from ..store.ledger_offset import LedgerOffset
 from ..store.log import digest_in, entry_call, first_entry_call, follow_call
 from ..store.nodes import PartitionNodes
 from ..store.partitions import Renew, read_marked_heads
 from .faults import LEDGER, LOG, Faults, WorkUnit
 from .lease import Lease
 from .ledger_row import LedgerRow, read_row
-from .ledger_session import LedgerOffset
 from .maintenance import log_loss
 
 #: Milliseconds that a read of a single Redis waits there for a new entry; then the pass goes on with its other work.

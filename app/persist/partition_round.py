@@ -6,8 +6,8 @@ from ..drivers.redis import RedisConnection
 from ..model.entry import PlannedEntry
 from ..store import apply
 from ..store.apply import CallRefused, Outcome, PartitionHead
+from ..store.ledger_offset import LedgerOffset
 from ..store.partitions import read_head
-from .ledger_session import LedgerOffset
 
 
 class PartitionRound:

@@ -12,12 +12,13 @@ from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
 from ..store.announcements import Announcer
 from ..store.apply import CallRefused, Outcome
+from ..store.ledger_offset import LedgerOffset
 from ..store.partitions import last_seq_call
 from ..store.profile_cache import forget_name_call, forget_own_name_call
 from ..store.visibility import clear_state_call, delete_values_call, intent_from_row, move, plan, state_call
 from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 from .partition_round import PartitionRound
 
 #: Intents of one pass: each moves a user on boards, and the ledger waits meanwhile.

@@ -7,9 +7,10 @@ from ..model.namespace import Namespace
 from ..model.seal import is_due, seal_entry
 from ..model.windows import Window
 from ..store.apply import ENTRIES_MAX, CallRefused
+from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_cache import namespace_from_row
 from .faults import SEAL, Faults, WorkUnit
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 from .open_windows import OpenWindows
 from .partition_round import PartitionRound
 

@@ -15,6 +15,7 @@ from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.capacity import Capacity, StoreBounds
 from ..store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
+from ..store.ledger_offset import LedgerOffset
 from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
@@ -29,7 +30,7 @@ from .flusher import Flusher
 from .heartbeat import beat
 from .lease import Lease
 from .leases import Superseded
-from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_session import LedgerSession
 from .ledger_writer import LedgerWriter, report_faults
 from .log_reader import IDLE_S, LogReader, NewRows, PartitionStopped
 from .maintenance import STORES_LOST, Maintenance, log_loss

@@ -9,8 +9,9 @@ from ..drivers.redis import RedisConnection, ask
 from ..model.namespace import Namespace
 from ..persist.archivist import hidden_with_balances
 from ..store.archived_windows import evict_call
+from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_fields import boards_of_window
-from ..store.rebuilds import LedgerEnd, is_evicted
+from ..store.rebuilds import is_evicted
 from .fork import BEGINNING, ForkChanges
 
 #: Microseconds before the fork in which a window may have been archived that Redis has still: the clocks of the stores
@@ -27,7 +28,7 @@ class ArchivedWindows:
         link: RedisConnection,
         namespaces: Sequence[Namespace],
         changes: ForkChanges,
-        end: LedgerEnd,
+        end: LedgerOffset,
     ) -> None:
         self._connection = connection
         self._link = link

@@ -10,7 +10,8 @@ from ..drivers.redis import Call, RedisConnection
 from ..model.namespace import Namespace
 from ..model.user_cells import CellBuilder, GrantGroup, UserCells
 from ..persist.task_end import cancel_and_wait
-from ..store.rebuilds import LedgerEnd, write_progress, write_window_states
+from ..store.ledger_offset import LedgerOffset
+from ..store.rebuilds import write_progress, write_window_states
 from ..store.restore import RestorePacker, read_progress
 from .progress import RebuildMoved, RebuildProgress
 from .user_walk import UserPortion, UserWalk
@@ -28,7 +29,7 @@ class NamespaceRebuild:
         connection: asyncpg.Connection,
         link: RedisConnection,
         namespace: Namespace,
-        end: LedgerEnd,
+        end: LedgerOffset,
         now: int,
         step: Callable[[int], None],
         numbers: Sequence[int] | None = None,

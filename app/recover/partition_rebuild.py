@@ -22,14 +22,14 @@ from ..model.entry_names import digest_of, rebuild_name
 from ..model.ledger_chain import LedgerChain
 from ..model.namespace import Namespace
 from ..persist.heartbeat import beat
-from ..persist.ledger_session import LedgerOffset, LedgerSession
+from ..persist.ledger_session import LedgerSession
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
 from ..persist.task_end import cancel_and_wait
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
+from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_cache import namespace_from_row
 from ..store.rebuilds import (
     OPEN_PARTITION,
-    LedgerEnd,
     RebuildHead,
     clear_keys,
     close_partition,
@@ -204,11 +204,11 @@ class PartitionRebuild:
             raise RedisRefused(f"partition {p} must be rebuilt as a whole: leaderboard rebuild --partition {p}")
         return [namespace for namespace in namespaces if namespace.id == self._namespace_id]
 
-    async def _drain(self, session: LedgerSession) -> LedgerEnd:
+    async def _drain(self, session: LedgerSession) -> LedgerOffset:
         """Writes what the log holds behind the ledger, if the log goes on where the ledger ends; where that is then."""
         p = self._partition
         offset = await session.offset(p)
-        while await holds_entry(self._link, p, LedgerEnd(offset.epoch, offset.seq, offset.digest)):
+        while await holds_entry(self._link, p, offset):
             page = await ask(self._link, log_page_call(p, (offset.epoch, offset.seq), ROWS_MAX))
             if not page:
                 break
@@ -220,14 +220,14 @@ class PartitionRebuild:
             if failed:
                 raise failed[p]
             offset = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
-        return LedgerEnd(offset.epoch, offset.seq, offset.digest)
+        return offset
 
     def _goes_on(self, progress: RebuildProgress) -> bool:
         """Whether this rebuild is the one that a progress tells of."""
         is_enough = self._from_fork or progress.fork == BEGINNING
         return progress.only_id == (self._namespace_id or 0) and is_enough
 
-    async def _fork(self, session: LedgerSession, head: RebuildHead, end: LedgerEnd, *, is_whole: bool) -> Fork:
+    async def _fork(self, session: LedgerSession, head: RebuildHead, end: LedgerOffset, *, is_whole: bool) -> Fork:
         """Behind which entry is written what has changed. A rebuild that was killed while it cleared knew it."""
         if not self._from_fork or head.seq is None:
             return BEGINNING
@@ -283,7 +283,7 @@ class PartitionRebuild:
         return bool(rows) and bytes(rows[0]["digest"]) == last.digest
 
     async def _open(
-        self, progress: RebuildProgress, end: LedgerEnd, now: int, *, generation: int, complete_since: int
+        self, progress: RebuildProgress, end: LedgerOffset, now: int, *, generation: int, complete_since: int
     ) -> None:
         p, epoch = self._partition, progress.epoch
         name = rebuild_name(p, epoch)

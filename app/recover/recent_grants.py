@@ -7,7 +7,8 @@ from ..drivers.postgres import queries
 from ..drivers.redis import RedisConnection
 from ..model.entry_kinds import GRANT
 from ..model.entry_names import entry_id
-from ..store.rebuilds import LedgerEnd, remember_ids
+from ..store.ledger_offset import LedgerOffset
+from ..store.rebuilds import remember_ids
 
 #: Seconds of the ledger whose ids are remembered: twice as long as a grant may be from the future (accept_future, 300
 #: s).
@@ -20,7 +21,7 @@ ENTRIES_A_QUESTION_MAX = 5_000
 
 
 async def remember_recent_grants(
-    connection: asyncpg.Connection, link: RedisConnection, p: int, end: LedgerEnd, *, now: int, generation: int
+    connection: asyncpg.Connection, link: RedisConnection, p: int, end: LedgerOffset, *, now: int, generation: int
 ) -> int:
     """Writes the ids of a partition's last grants into a generation of dedup. now: the moment of the ledger's last
     entry (microseconds). Returns since when the generation has every id; 0: from the beginning. O(ids × log n).

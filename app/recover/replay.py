@@ -20,12 +20,12 @@ from ..model.entry_names import entry_id
 from ..model.labels import labels_of
 from ..model.namespace import Namespace
 from ..persist.ledger_row import LedgerRow
-from ..persist.ledger_session import LedgerOffset
 from ..persist.partition_round import PartitionRound
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused, Outcome
 from ..store.call_cost import portions
+from ..store.ledger_offset import LedgerOffset
 from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import namespace_from_row
 from ..store.partitions import read_heads

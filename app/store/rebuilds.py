@@ -10,6 +10,7 @@ from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, e
 from ..drivers.scripts import load
 from . import fields, keys
 from .key_space import delete_call, scan_call
+from .ledger_offset import LedgerOffset
 from .log import digest_in, entry_call
 from .partitions import FORMAT, last_seq_call
 
@@ -18,14 +19,6 @@ OPEN_PARTITION = load("open_partition")
 _KEYS_A_SCAN = 1_000
 #: Fields that one call sets: some hundred µs.
 _FIELDS_A_CALL = 1_000
-
-
-class LedgerEnd(NamedTuple):
-    """The last entry of a partition in the ledger; seq 0: there is none."""
-
-    epoch: int
-    seq: int
-    digest: bytes
 
 
 class RebuildHead(NamedTuple):
@@ -66,14 +59,14 @@ async def is_open(link: RedisConnection, p: int) -> bool:
     return bool(await ask(link, ("HEXISTS", keys.meta(p), fields.EPOCH)))
 
 
-async def read_last_entry(link: RedisConnection, p: int) -> LedgerEnd | None:
+async def read_last_entry(link: RedisConnection, p: int) -> LedgerOffset | None:
     """The last entry of the log; None where there is none, or no log. O(1)."""
     (reply,) = await link.run([("XREVRANGE", keys.log(p), "+", "-", "COUNT", 1)])
     if isinstance(reply, Exception) or not reply:
         return None
     place, values = reply[0]
     epoch, seq = place.split(b"-")
-    return LedgerEnd(int(epoch), int(seq), values[1])
+    return LedgerOffset(int(epoch), int(seq), values[1])
 
 
 async def write_progress(link: RedisConnection, p: int, progress: str) -> None:
@@ -81,7 +74,7 @@ async def write_progress(link: RedisConnection, p: int, progress: str) -> None:
     await ask(link, ("HSET", keys.meta(p), fields.PROGRESS, progress))
 
 
-async def holds_entry(link: RedisConnection, p: int, end: LedgerEnd) -> bool:
+async def holds_entry(link: RedisConnection, p: int, end: LedgerOffset) -> bool:
     """Whether the log holds the ledger's last entry as the ledger does. O(log n)."""
     if end.seq == 0:
         return True
@@ -199,7 +192,7 @@ def open_call(
     *,
     progress: str,
     epoch: int,
-    end: LedgerEnd,
+    end: LedgerOffset,
     digest: bytes,
     body: bytes,
     moment: int,

@@ -18,8 +18,9 @@ from app.model.entry_kinds import GRANT
 from app.model.ledger_chain import HASH_BYTES, LedgerChain
 from app.persist import ledger_session
 from app.persist.ledger_row import LedgerRow, read_row, row_values
-from app.persist.ledger_session import LedgerOffset, LedgerSession
+from app.persist.ledger_session import LedgerSession
 from app.persist.row_chain import chain_records
+from app.store.ledger_offset import LedgerOffset
 from app.verify.ledger_chain import ChainVerifier
 from app.verify.progress import NullProgress
 

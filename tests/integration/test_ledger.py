@@ -22,7 +22,8 @@ from app.model.micros import to_micros
 from app.model.namespace import Namespace, Rules
 from app.persist.leases import Superseded
 from app.persist.ledger_row import LedgerRow, read_row
-from app.persist.ledger_session import LedgerOffset, LedgerSession
+from app.persist.ledger_session import LedgerSession
+from app.store.ledger_offset import LedgerOffset
 from app.verify.connections import StoreConnections
 from app.verify.ledger_checks import check_namespace
 from app.verify.report import Report

@@ -14,8 +14,9 @@ from app.model.chain_anchor import ChainAnchor
 from app.model.entry_kinds import CORRECTION, GRANT
 from app.model.ledger_chain import LedgerChain
 from app.persist.ledger_row import LedgerRow, read_row
-from app.persist.ledger_session import LedgerOffset, LedgerSession
+from app.persist.ledger_session import LedgerSession
 from app.store.ledger_columns import CHAIN_COLUMNS, ENTRY_COLUMNS
+from app.store.ledger_offset import LedgerOffset
 from app.verify.ledger_chain import ChainVerifier
 from app.verify.progress import NullProgress
 from tests.support.template import tables_alone

@@ -15,7 +15,7 @@ from app.model.entry_names import entry_id
 from app.recover import recent_grants
 from app.recover.recent_grants import remember_recent_grants
 from app.store import keys
-from app.store.rebuilds import LedgerEnd
+from app.store.ledger_offset import LedgerOffset
 
 #: A generation that no partition has.
 GENERATION = 99
@@ -48,7 +48,7 @@ def remember(stack: Any, direct: redis.Redis, space: str, rows: list[Row], now: 
         link = RedisConnection(stack.redis.url, [])
         try:
             epoch, seq, _, digest, _ = rows[-1]
-            end = LedgerEnd(epoch, seq, digest)
+            end = LedgerOffset(epoch, seq, digest)
             return await remember_recent_grants(connection, link, p, end, now=now, generation=GENERATION)
         finally:
             connection.terminate()

@@ -9,8 +9,8 @@ from app.persist import chores
 from app.persist.chores import Chore, ChoreRound, ChoreServices, archive_chores, short_chores
 from app.persist.faults import LEDGER, Faults, WorkUnit
 from app.persist.lease import Lease
-from app.persist.ledger_session import LedgerOffset
 from app.settings import Settings
+from app.store.ledger_offset import LedgerOffset
 
 SESSION: Any = object()
 

@@ -9,10 +9,10 @@ from app.drivers.redis import Call
 from app.drivers.store_contact import StoreContact
 from app.persist.flusher import REPLY_S_MAX, SEND_ALL_S, Flusher
 from app.persist.lease import Lease
-from app.persist.ledger_session import LedgerOffset
 from app.settings import Settings
 from app.store import keys
 from app.store.capacity import Capacity, StoreBounds
+from app.store.ledger_offset import LedgerOffset
 from tests.support.virtual_time import VirtualTime
 
 TAIL_S = 10.0

@@ -9,8 +9,8 @@ from app.admin.dead_letters import DECIDED_S_MAX, DeadLetter, DeadLetters, Lette
 from app.commands import dead_letters as commands
 from app.persist.failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters
 from app.persist.faults import FIRST_PAUSE_S, LEDGER, Faults, WorkUnit
-from app.persist.ledger_session import LedgerOffset
 from app.persist.letter_decisions import carry_out
+from app.store.ledger_offset import LedgerOffset
 from tests.support.virtual_time import VirtualTime
 
 PLACES = [LetterPlace(3, 1, seq) for seq in (5, 6, 7)]

@@ -6,9 +6,9 @@ from typing import Any
 from app.drivers.store_contact import StoreContact
 from app.persist.faults import Faults
 from app.persist.lease import Lease
-from app.persist.ledger_session import LedgerOffset
 from app.persist.log_reader import LogReader
 from app.store import fields
+from app.store.ledger_offset import LedgerOffset
 from tests.support.one_node import OneNode
 
 EPOCH = 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.persist.ledger_session import LedgerOffset
 from app.persist.log_reader import PartitionStopped, rows_behind
+from app.store.ledger_offset import LedgerOffset
 
 OFFSET = LedgerOffset(1, 5, b"d")
 

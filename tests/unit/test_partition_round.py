@@ -9,9 +9,9 @@ import pytest
 from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.persist.ledger_session import LedgerOffset
 from app.persist.partition_round import PartitionRound
 from app.store.apply import CallRefused
+from app.store.ledger_offset import LedgerOffset
 from app.store.partitions import read_heads
 
 SPACE = Namespace(7, "race", 3, 1, Rules())

@@ -52,6 +52,7 @@ ASIDE = {
         "delete_pending_archive_updates",
         "delete_changed_archive_rows",
         "copy_tie_places",
+        "get_entries_before",
     ),
     *("create_namespace", "get_profiles", "hide_user_in_archives", "clear_sources_of_user", "has_ledger_rows"),
 }

@@ -255,6 +255,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "count_users_of_namespaces": (0, NONE),
     "drop_again": (0, 0),
     "get_entries_before": (0, 1, ENDS, 50),
+    "get_fence": (0, 1, ENDS),
+    "set_fence": (0, 1, ENDS),
     "get_digests": (0, [1, 1], [5, 6]),
     "get_kinds_of_users": (SPACE, [5, 6], ENDS),
     "get_names_of_users": ([5, 6],),

@@ -7,6 +7,9 @@ STAMP := .venv/.installed
 PORT ?= 8000
 ARGS ?=
 
+# Each of the many processes of a run would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup dev test test-fast test-full crash check bench limits clean tools
 
 setup: $(STAMP)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -68,6 +69,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.extra: dict[str, str] = {}
         self._own: dict[str, Launched] = {}
+        self._db: psycopg.Connection[Any] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -189,6 +191,8 @@ class Stack:
         """Ends everything."""
         for part in list(self._own):
             self.kill(part)
+        if self._db is not None:
+            self._db.close()
         self.postgres.stop()
         self.redis.stop()
 
@@ -201,11 +205,18 @@ class Stack:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=NO_TLS)
 
+    def sql(self, text: str, *args: Any) -> list[Any]:
+        """The rows of one statement, committed. Its connection stays open: a new one costs Postgres more than the
+        statements of most tests."""
+        if self._db is None or self._db.closed:
+            self._db = psycopg.connect(self.postgres.url, autocommit=True, prepare_threshold=None)
+        cursor = self._db.execute(text.encode(), args or None)
+        return cursor.fetchall() if cursor.description else []
+
     def wait_published(self, seconds: float = 30) -> None:
         """Waits until persisters have published, and announced once more, what has changed so far."""
-        with psycopg.connect(self.postgres.url) as db:
-            ((version,),) = db.execute("SELECT state_version FROM deployment").fetchall()
-            partitions = [p for (p,) in db.execute("SELECT partition FROM partitions").fetchall()]
+        ((version,),) = self.sql("SELECT state_version FROM deployment")
+        partitions = [p for (p,) in self.sql("SELECT partition FROM partitions")]
         deadline = time.monotonic() + seconds
         with self.store() as direct:
             while any(int(direct.hget(keys.meta(p), fields.STATE_VERSION) or 0) < version for p in partitions):
@@ -219,20 +230,33 @@ class Stack:
             while client.get("/readyz").json()["lag_seq"] != 0:
                 assert time.monotonic() < deadline, "the ledger does not catch up"
                 time.sleep(0.05)
-        with psycopg.connect(self.postgres.url) as db:
-            while counted and db.execute("SELECT FROM partitions WHERE counted_seq < seq").fetchall():
-                assert time.monotonic() < deadline, "the counts by time do not catch up"
-                time.sleep(0.05)
+        while counted and self.sql("SELECT FROM partitions WHERE counted_seq < seq"):
+            assert time.monotonic() < deadline, "the counts by time do not catch up"
+            time.sleep(0.05)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On several nodes of Redis, the tests that start or break a Valkey of their own do not run, and are listed."""
+    """Puts the long tests where workers begin. On several nodes of Redis, the tests that start or break a Valkey of
+    their own do not run, and are listed."""
+    items[:] = _long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     if not topology():
         return
     exempt = [item for item in items if item.get_closest_marker("own_valkey")]
     config.stash[EXEMPT] = sorted({item.nodeid.partition("[")[0] for item in exempt})
     config.hook.pytest_deselected(items=exempt)
     items[:] = [item for item in items if item not in exempt]
+
+
+def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Each worker begins with an equal run of the tests (pytest-xdist's `worksteal`); each run with its long ones."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    runs = [(long[worker::workers], len(items) * (worker + 1) // workers) for worker in range(workers)]
+    ordered: list[pytest.Item] = []
+    for first, end in runs:
+        ordered += first
+        ordered += [others.pop(0) for _ in range(end - len(ordered))]
+    return ordered
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -13,6 +13,7 @@ from tests.support.template import template
 SEED = 20261128
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_what_was_acknowledged_outlives_each_fault(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     faults = [fault for fault in FAULTS if fault.is_short]

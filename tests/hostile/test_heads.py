@@ -149,6 +149,7 @@ def test_at_the_bound_the_longest_idle_without_a_key_makes_room(short: Short) ->
         assert keyed.answer()[0] == 404
 
 
+@pytest.mark.long
 def test_thousands_of_idle_connections_leave_others_their_way(
     live_server: Any, api: httpx.Client, space: str, files: None
 ) -> None:

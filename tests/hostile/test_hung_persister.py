@@ -54,6 +54,7 @@ def grant(client: httpx.Client, space: int, i: int) -> None:
     assert client.post(f"/v1/namespaces/n{space}/grants", json=body).status_code == 201
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_the_partitions_of_a_frozen_persister_are_taken_over(own_stack: Any) -> None:
     with (

@@ -198,6 +198,7 @@ def test_a_node_that_did_not_answer_is_told_before_it_is_read_again(tmp_path: Pa
             assert 401 in answers
 
 
+@pytest.mark.long
 def test_writes_go_on_at_the_replica_that_sentinels_promote(tmp_path: Path) -> None:
     redis = WatchedValkey(tmp_path / "watched")
     with stack_on(tmp_path, redis) as stack:

@@ -10,6 +10,7 @@ import pytest
 SHARED = Path(__file__).parents[3] / "shared"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the Formula 1 data beside the project is absent")
 def test_every_official_standing_is_matched(live_server: Any) -> None:
     data = SHARED / "data" / "f1"

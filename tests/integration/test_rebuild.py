@@ -24,6 +24,7 @@ from tests.support.redis_state import differences, namespace_state
 SPACES = 27
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
 def test_what_redis_lost_is_as_before(own_stack: Any, seed: int) -> None:
     chance = Random(seed)

@@ -174,6 +174,7 @@ def look(stack: Any, mode: str) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_only_what_is_safe_comes_back_by_itself(own_stack: Any) -> None:
     board = "/v1/namespaces/a/boards/all"
     with own_stack.client() as api:

@@ -129,6 +129,7 @@ def test_where_no_node_answers_the_hosts_are_named() -> None:
     with_link("redis+cluster://127.0.0.1:1,127.0.0.1:2", work)
 
 
+@pytest.mark.long
 def test_sentinels_name_the_primary_also_after_a_failover(sentinels: WatchedValkey) -> None:
     async def work(link: RedisConnection) -> None:
         await link.run(SETS)

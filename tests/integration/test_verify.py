@@ -47,6 +47,7 @@ def test_grants_whose_sum_no_integer_of_64_bits_holds_are_verified(checked: Chec
     assert checked.verify() == (0, [])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_each_planted_fault_is_named(checked: Checked) -> None:
     """One after the other; mended, nothing of it is found any more."""

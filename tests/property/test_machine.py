@@ -282,6 +282,7 @@ class Machine(Driver):
             self.api.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(max(300, EXAMPLES * STEPS * 2))
 def test_whatever_happens_every_number_is_what_the_grants_say(live_server: Any) -> None:
     Machine.stack, Machine.compared = live_server, 0

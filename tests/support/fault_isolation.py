@@ -7,7 +7,6 @@ from itertools import count
 from typing import Any
 
 import httpx
-import psycopg
 
 from app.model.namespace import partition_of
 
@@ -51,9 +50,7 @@ class Isolation:
         return dict(answer.json())
 
     def sql(self, text: str, *args: Any) -> list[Any]:
-        with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:
-            cursor = db.execute(text, args)
-            return cursor.fetchall() if cursor.description else []
+        return list(self.stack.sql(text, *args))
 
     def recorded(self, space: str) -> list[Any]:
         """The ledger's rows of a namespace: kind, grant_id, user, change, score."""

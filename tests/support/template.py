@@ -103,11 +103,19 @@ def _drop_empty_databases(url: str) -> None:
             db.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
+def _shorten_password_hash(postgres: PostgresProcess) -> None:
+    """Thousands of connections prove the password: one round of its hash in place of 4,096 saves each a millisecond."""
+    with psycopg.connect(postgres.url, autocommit=True) as db:
+        db.execute("SET scram_iterations = 1")
+        db.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(sql.Literal(db.info.password)))
+
+
 def _make(folder: Path) -> None:
     postgres, valkey = PostgresProcess(folder, free_port(), options=THROWAWAY), ValkeyProcess(folder, free_port())
     try:
         postgres.start()
         _drop_empty_databases(postgres.url)
+        _shorten_password_hash(postgres)
         migrations.migrate(postgres.url)
         postgres.stop()
         fill(folder, folder / "schema")

@@ -230,7 +230,7 @@ class Stack:
             while client.get("/readyz").json()["lag_seq"] != 0:
                 assert time.monotonic() < deadline, "the ledger does not catch up"
                 time.sleep(0.05)
-        while counted and self.sql("SELECT FROM partitions WHERE counted_seq < seq"):
+        while counted and self.sql("SELECT 1 FROM partitions WHERE counted_seq < seq"):
             assert time.monotonic() < deadline, "the counts by time do not catch up"
             time.sleep(0.05)
 

@@ -8,7 +8,7 @@ import typer
 
 from .commands.finding import FindingError
 from .drivers.migrations import FormatRefused, MigrationBlocked
-from .drivers.redis import REDIS_ERRORS, RedisRefused
+from .drivers.redis import REDIS_ERRORS, NodeLost, RedisRefused
 from .drivers.store_contact import contact
 from .model.errors import Problem, StoreUnavailable
 from .persist.clocks import ClockSkewed
@@ -66,6 +66,8 @@ def main() -> None:
         _fail(f"{error}{_dev_hint()}", code=1)
     except (RedisRefused, FormatRefused, MigrationBlocked, Problem, ClockSkewed) as error:
         _fail(str(error), code=1)
+    except NodeLost as error:
+        _fail(f"{error}{_dev_hint()}", code=1)
     except REDIS_ERRORS as error:
         # The text of a failed connect only repeats the address.
         reason = type(error).__name__ if " connecting to " in str(error) else str(error)

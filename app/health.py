@@ -125,8 +125,10 @@ def _cause(p: int, detail: str) -> str:
 
 def _refusal_line(details: dict[int, str], cause: str, partitions: list[int], total: int) -> str:
     first = details[partitions[0]]
-    if len(partitions) == 1 or first == cause:
+    if len(partitions) == total and first == cause:
         return first
+    if len(partitions) == 1:
+        return first if first != cause else f"partition {partitions[0]}: {cause}"
     if len(partitions) == total:
         cause = cause.replace(f"{_PARTITION}N", "")
     return f"partitions {_numbers(partitions)}: {cause}"

@@ -8,8 +8,10 @@ import asyncpg
 from ..access.digest_key import check_digest_key, make_digest_key, proof_of, read_digest_key
 from ..drivers import migrations
 from ..drivers.postgres import Postgres
-from ..drivers.redis import Call, RedisConnection, RedisRefused, ask
+from ..drivers.redis import Call, RedisConnection, RedisLink, RedisRefused, ask
+from ..drivers.some_nodes import PresentNodes
 from ..settings import Settings
+from ..store import keys
 from ..store.announcements import Announcer
 from ..store.ledger_reach import state_behind
 from ..store.namespace_cache import namespace_from_row
@@ -32,8 +34,9 @@ from ..store.state_publication import PUBLISHING_SCRIPTS, StatePublication
 SCRIPTS = (INIT_PARTITION, *PUBLISHING_SCRIPTS)
 
 
-async def migrate(settings: Settings) -> int:
-    """Makes both stores ready. Returns the number of partitions. RedisRefused if the stores do not belong together;
+async def migrate(settings: Settings, lost: set[str] | None = None) -> int:
+    """Makes both stores ready. Returns the number of partitions, and adds to `lost` the nodes of a cluster that did not
+    answer: what changed is told there once they do. RedisRefused if the stores do not belong together;
     SettingsError if the digest key is not theirs."""
     migrations.migrate(settings.postgres_url)
     postgres, link = (
@@ -41,14 +44,17 @@ async def migrate(settings: Settings) -> int:
         RedisConnection(settings.redis_url, SCRIPTS),
     )
     try:
-        deployment, state_version = await _agree(postgres, link, settings)
+        present = PresentNodes(link)
+        deployment, state_version = await _agree(postgres, link, present, settings)
         opened = {row["partition"] for row in await postgres.fetch("get_opened_partitions")}
         if settings.recover != "own":  # else the persister writes them anew
-            await _check_opened(link, sorted(opened))
+            await _check_opened(present, sorted(opened))
         unopened = [p for p in range(deployment.partitions) if p not in opened]
         await open_partitions(link, unopened, state_version)
         await postgres.fetch("mark_partitions_opened")
-        await _publish(postgres, link, deployment.partitions, state_version)
+        await _publish(postgres, link, present, deployment.partitions, state_version)
+        if lost is not None:
+            lost |= present.lost
         return deployment.partitions
     finally:
         await link.close()
@@ -57,11 +63,14 @@ async def migrate(settings: Settings) -> int:
 
 async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
     """Sends Redis all that it must know besides boards: what it is, namespaces, API keys, profiles, states of users.
-    What is newer there stays. Returns the number of partitions. `link` knows SCRIPTS.
+    What is newer there stays. Nodes of a cluster that are away are left out: they are told once they answer. Returns
+    the number of partitions. `link` knows SCRIPTS.
 
     RedisRefused if Postgres is not migrated, or Redis belongs to another deployment.
     """
-    redis_deployment, redis_version = await read_deployment(link), await read_state_version(link)
+    present = PresentNodes(link)
+    redis_deployment, redis_version = await read_deployment(present), await read_state_version(present)
+    is_known = redis_deployment is not None or present.lacks(keys.DEPLOYMENT)
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
@@ -70,12 +79,14 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
     if (behind := state_behind(redis_version, row["state_version"])) is not None:
         raise RedisRefused(behind)
     # Above what any process has heard of the numbers that Redis has lost, and an older Postgres with it.
-    lost_number = int(time()) if redis_deployment is None else 0
+    lost_number = 0 if is_known else int(time())
     # An older Redis may hide users who were shown since: only the journal tells of them.
-    versions = await read_state_versions(link, range(row["partitions"])) if redis_deployment is not None else []
+    versions = await read_state_versions(present, range(row["partitions"])) if is_known else []
     since = min(versions, default=row["state_version"])
-    await _publish(postgres, link, row["partitions"], row["state_version"], lost_number=lost_number, since=since)
-    if redis_deployment is None:
+    await _publish(
+        postgres, link, present, row["partitions"], row["state_version"], lost_number=lost_number, since=since
+    )
+    if not is_known:
         await write_deployment(link, _deployment(row))
     return int(row["partitions"])
 
@@ -83,6 +94,7 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
 async def _publish(
     postgres: Postgres,
     link: RedisConnection,
+    present: PresentNodes,
     partitions: int,
     state_version: int,
     *,
@@ -90,19 +102,22 @@ async def _publish(
     since: int | None = None,
 ) -> None:
     announcer = Announcer(postgres.fetch, link.run_apart, partitions, is_cluster=link.is_cluster, behind=lost_number)
-    publication = StatePublication(postgres.fetch, link, announcer, partitions)
+    publication = StatePublication(postgres.fetch, present, announcer, partitions)
     if since is not None:
         await publication.publish_changes(since, state_version)
     await publication.publish_all()
-    publisher = Publisher(lambda call: _run(link, call), announcer, has_several_nodes=False)
+    publisher = Publisher(lambda call: _run(present, call), announcer, has_several_nodes=False)
     for row in await postgres.fetch("get_namespaces"):
-        await release_stale(postgres, publisher, namespace_from_row(row))
-    await note_published(link, range(partitions), state_version)
+        if not present.lacks(keys.rules(row["partition"])):
+            await release_stale(postgres, publisher, namespace_from_row(row))
+    await note_published(present, range(partitions), state_version)
 
 
-async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) -> tuple[Deployment, int]:
+async def _agree(
+    postgres: Postgres, link: RedisConnection, present: PresentNodes, settings: Settings
+) -> tuple[Deployment, int]:
     """The deployment, and the version of its state in Postgres, which is read behind that of Redis."""
-    redis_deployment, redis_version = await read_deployment(link), await read_state_version(link)
+    redis_deployment, redis_version = await read_deployment(present), await read_state_version(present)
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         await _create(postgres, settings)
@@ -113,7 +128,10 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
     await postgres.fetch("create_partitions", deployment.partitions)
     if redis_deployment is not None and redis_deployment != deployment:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {deployment.id}")
-    if redis_deployment is None:
+    if redis_deployment is None and present.lacks(keys.DEPLOYMENT):
+        if not await postgres.fetch("get_opened_partitions"):
+            await read_deployment(link)  # raises what is wrong: a new deployment needs all nodes
+    elif redis_deployment is None:
         if settings.recover == "own" and await postgres.fetch("get_opened_partitions"):
             await restore_deployment(postgres, link)
         elif await postgres.fetch("get_opened_partitions"):
@@ -141,12 +159,16 @@ def _deployment(row: asyncpg.Record) -> Deployment:
     return Deployment(row["id"], row["partitions"], row["key_proof"])
 
 
-async def _run(link: RedisConnection, call: Call) -> object:
+async def _run(link: RedisLink, call: Call) -> object:
     return await ask(link, call, what="a namespace")
 
 
-async def _check_opened(link: RedisConnection, opened: list[int]) -> None:
+async def _check_opened(link: RedisLink, opened: list[int]) -> None:
     replies = await link.run([last_place_call(p) for p in opened])
-    lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
+    lost = [
+        p
+        for p, reply in zip(opened, replies, strict=True)
+        if reply is not None and (isinstance(reply, Exception) or None in reply)
+    ]
     if lost:
         raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: run leaderboard rebuild")

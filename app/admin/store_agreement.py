@@ -8,15 +8,18 @@ from ..access.digest_key import check_digest_key
 from ..drivers.migrations import check_format
 from ..drivers.postgres import Postgres
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
+from ..drivers.some_nodes import PresentNodes
 from ..model.errors import StoreUnavailable
 from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
+from ..store import keys
 from ..store.ledger_reach import look_twice
 from ..store.partitions import NO_DEPLOYMENT, read_deployment
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
-    """The partitions whose boards cannot be trusted, each with the reason. O(partitions × log n).
+    """The partitions whose boards cannot be trusted, each with the reason; those of a node of a cluster that is away
+    are among them. O(partitions × log n).
 
     RedisRefused if the two are not of one deployment, or nothing was migrated; FormatRefused; StoreUnavailable.
     """
@@ -24,13 +27,18 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
-    redis_deployment = await read_deployment(link)
-    if redis_deployment is None:
+    present = PresentNodes(link)
+    redis_deployment = await read_deployment(present)
+    if redis_deployment is None and not present.lacks(keys.DEPLOYMENT):
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
-    if redis_deployment.id != row["id"]:
+    if redis_deployment is not None and redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
-    reaches = await look_twice(link, lambda: postgres.fetch("get_offsets"))
-    return {reach.partition: reason for reach in reaches if (reason := reach.closed or reach.loss) is not None}
+    reaches = await look_twice(present, lambda: postgres.fetch("get_offsets"))
+    reasons = {reach.partition: reach.closed or reach.loss for reach in reaches}
+    for reach in reaches:
+        if reach.is_away:
+            reasons[reach.partition] = f"Redis does not answer at {link.node(keys.meta(reach.partition))}"
+    return {p: reason for p, reason in reasons.items() if reason is not None}
 
 
 async def _check_format(postgres: Postgres) -> None:

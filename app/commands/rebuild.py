@@ -9,7 +9,7 @@ import typer
 from ..admin.migrate import SCRIPTS, restore_deployment
 from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import NodeLost, RedisConnection
 from ..logs import configure
 from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
 from ..recover.progress import RebuildMoved
@@ -37,7 +37,8 @@ def rebuild(
 
 
 async def rebuild_targets(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:
-    """Rebuilds one partition, one namespace, or all, and prints what was done. FindingError."""
+    """Rebuilds one partition, one namespace, or all, and prints what was done. A node of a cluster that is away keeps
+    no other's partitions from it. FindingError."""
     # Imported here, because it takes a while and no other command draws a progress bar.
     from ..verify.progress import progress
 
@@ -51,6 +52,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
         await link.close()
         await postgres.close()
     tune_gc()
+    lost: dict[int, str] = {}
     with progress(quiet=quiet, verb="written") as bar:
         bar.begin(users[0]["users"])
         for p in where:
@@ -59,7 +61,11 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
                 _print(await work.run())
             except RebuildMoved as error:
                 raise FindingError(str(error)) from None
-    await _finish(settings, where)
+            except NodeLost as error:
+                lost[p] = f"partition {p}: {error}"
+    await _finish(settings, [p for p in where if p not in lost])
+    if lost:
+        raise FindingError(*lost.values())
 
 
 async def _finish(settings: Settings, partitions: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from ..admin import migrate as migration
 from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.migrations import FormatRefused
 from ..drivers.postgres import Postgres
-from ..drivers.redis import RedisConnection, RedisRefused
+from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings, SettingsError, read_settings
 from ..store.node_watch import replica_lacks, slot_holes
@@ -28,12 +28,15 @@ def migrate(
     settings = read_settings(partitions=partitions)
     path = digest_key_path(settings)
     had_file = path.exists()
-    count = asyncio.run(migration.migrate(settings))
+    lost: set[str] = set()
+    count = asyncio.run(migration.migrate(settings, lost))
     if partitions not in (None, count):
         raise FindingError(f"this deployment was made with {count} partitions and keeps them")
     if path.exists() and not had_file:
         print(f"made a digest key: {path}; give it to the commands on other machines as LEADERBOARD_DIGEST_KEY")
     print(f"ready: {count} partitions")
+    for name in sorted(lost):
+        print(f"note: Redis does not answer at {name}: it is told what changed once it does")
 
 
 def checkconfig() -> None:
@@ -58,7 +61,12 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
             faults += slot_holes(link, range(await find_partitions(settings)))
         for node in nodes:
             where = f"{node.contact.address}: " if len(nodes) > 1 else ""
-            faults += [f"{where}{fault}" for fault in await store_faults(node, settings.redis_durability)]
+            try:
+                faults += [f"{where}{fault}" for fault in await store_faults(node, settings.redis_durability)]
+            except REDIS_ERRORS:
+                if len(nodes) == 1:
+                    raise
+                faults.append(node.contact.silence)
         notes += await replica_lacks(link, nodes, settings.ack_replicas)
         differences = await check_together(link, postgres)
         await find_chain(settings, postgres)

@@ -150,11 +150,12 @@ class RedisConnection:
         if self._has_one_node:
             return await self.link(self._nodes.names[0]).run(calls, timeout_s)
         replies = await self.run_apart(calls, timeout_s)
-        for reply in replies:
+        for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, RedisRefused):
                 raise reply
             if is_loss(reply):
-                raise NodeLost(str(reply) or type(reply).__name__) from reply
+                where = self.node_of(call) or next(filter(None, map(self.node_of, calls)), self.contact.address)
+                raise NodeLost(f"Redis does not answer at {where} ({self.contact.setting})") from reply
         return replies
 
     async def run_apart(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:

@@ -59,8 +59,12 @@ class PresentNodes:
         """Which Redis answers for a key, see NodeConnection."""
         return self._redis.server_id(key)
 
+    def lacks(self, key: str) -> bool:
+        """Whether the node that holds a key did not answer. O(1)."""
+        return self._redis.node(key) in self.lost
+
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
-        """The replies, in order."""
+        """The replies, in order. What a single Redis raises."""
         replies = await self._redis.run_apart(calls, timeout_s)
         for i, reply in enumerate(replies):
             if is_loss(reply):

@@ -14,11 +14,13 @@ from ..admin.migrate import SCRIPTS, restore_deployment
 from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
+from ..drivers.some_nodes import PresentNodes
 from ..model.errors import Problem
 from ..model.ledger_chain import LedgerChain
 from ..persist.leases import Superseded
 from ..persist.maintenance import STORES_LOST, log_loss
 from ..settings import Settings
+from ..store import keys
 from ..store.apply import CallRefused
 from ..store.ledger_reach import PartitionReach, read_reach
 from ..store.partitions import read_deployment
@@ -68,15 +70,16 @@ class AutoRecovery:
 
     async def look(self, link: RedisConnection, postgres: Postgres) -> None:
         """One look. `link` knows SCRIPTS. O(partitions), and what a recovery takes."""
-        row, deployment = await postgres.fetch_one("get_deployment"), await read_deployment(link)
-        if row is None or (deployment is None and not self._owns_redis):
-            return
+        present = PresentNodes(link)
+        row, deployment = await postgres.fetch_one("get_deployment"), await read_deployment(present)
+        if row is None or (deployment is None and (not self._owns_redis or present.lacks(keys.DEPLOYMENT))):
+            return  # Nobody can tell whose Redis this is.
         if deployment is not None and deployment.id != row["id"]:
             return
         offsets = await postgres.fetch("get_offsets")
         due = [
             reach
-            for reach in await read_reach(link, offsets)
+            for reach in await read_reach(present, offsets)
             if is_behind(reach) and await self._may_recover(link, postgres, reach)
         ]
         if not due:

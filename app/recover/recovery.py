@@ -7,6 +7,7 @@ from ..admin.migrate import SCRIPTS, restore_deployment
 from ..admin.store_agreement import check_together, find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
+from ..drivers.some_nodes import PresentNodes
 from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
 from ..store.ledger_reach import PartitionReach, read_reach
@@ -27,18 +28,21 @@ async def recover(settings: Settings, progress: Progress, only: int | None = Non
     try:
         wrong = await check_together(link, postgres)
         offsets = [row for row in await postgres.fetch("get_offsets") if only in (None, row["partition"])]
-        reaches = await read_reach(link, [row for row in offsets if row["partition"] in wrong])
+        reaches = await read_reach(PresentNodes(link), [row for row in offsets if row["partition"] in wrong])
+        away = {reach.partition for reach in reaches if reach.is_away}
         if any(map(is_behind, reaches)):
             await restore_deployment(postgres, link)
         replayed = []
         for reach in reaches:
-            if is_behind(reach):
+            if reach.is_away:
+                yield Recovery(reach.partition, False, f"{wrong[reach.partition]}: run this again once it does")
+            elif is_behind(reach):
                 recovery = await _replay(settings, link, reach, progress, await find_chain(settings, postgres))
                 replayed += [reach.partition] if recovery.is_open else []
                 yield recovery
             else:
                 yield await settle(link, postgres, reach)
-        async for report in replay_asides(settings, [row["partition"] for row in offsets]):
+        async for report in replay_asides(settings, [p for row in offsets if (p := row["partition"]) not in away]):
             yield Recovery(report.partition, True, str(report))
         async for recovery in settle_soon(link, postgres, replayed):
             yield recovery
@@ -49,7 +53,7 @@ async def recover(settings: Settings, progress: Progress, only: int | None = Non
 
 def is_behind(reach: PartitionReach) -> bool:
     """Whether Redis lacks what the ledger has."""
-    return reach.loss is not None and not reach.loss.startswith(LEDGER_BEHIND)
+    return reach.loss is not None and not reach.is_away and not reach.loss.startswith(LEDGER_BEHIND)
 
 
 async def _replay(

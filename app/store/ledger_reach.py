@@ -12,6 +12,8 @@ from .log import begin_call, digest_in, entry_call
 from .log_format import parse_place
 from .partitions import LEDGER_BEHIND
 
+#: Why a partition cannot be compared whose node was left out.
+AWAY = "its node of Redis does not answer"
 _HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION)
 
 
@@ -44,6 +46,11 @@ class PartitionReach(NamedTuple):
         return "recover" if self.epoch else "rebuild"
 
     @property
+    def is_away(self) -> bool:
+        """Whether nothing is known of it."""
+        return self.loss == AWAY
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing speaks against using it but that it may bear no mark; so one does that an older Postgres had
         closed."""
@@ -63,7 +70,8 @@ async def look_twice(
 
 
 async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list[PartitionReach]:
-    """Partitions as Redis has them, compared with the ledger's offsets, in order, by one round trip. O(log n) each."""
+    """Partitions as Redis has them, compared with the ledger's offsets, in order, by one round trip. One that the link
+    leaves out is away. O(log n) each."""
     calls: list[Any] = []
     for offset in offsets:
         p = offset["partition"]
@@ -75,6 +83,8 @@ async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list
 
 def _reach(offset: asyncpg.Record, head: Any, entries: Any, begin: Any) -> PartitionReach:
     p = offset["partition"]
+    if head is None:
+        return PartitionReach(p, 0, 0, None, None, 0, AWAY)
     if isinstance(head, Exception):
         return PartitionReach(p, 0, 0, None, None, 0, f"Redis refuses {keys.meta(p)}: {head}")
     epoch, seq, flushed, checked, closed, state_version = (None if value is None else value.decode() for value in head)

@@ -102,10 +102,12 @@ def _parse_head(p: int, raw: Any, mark: str) -> PartitionHead:
 
 
 async def read_deployment(link: RedisLink) -> Deployment | None:
-    """The deployment of this Redis; None if it was never migrated, or lost everything. RedisRefused if it has another
-    release's format, whose numbers would be misread."""
+    """The deployment of this Redis; None if it was never migrated, lost everything, or is left out. RedisRefused if it
+    has another release's format, whose numbers would be misread."""
     names = fields.ID, fields.PARTITIONS, fields.FORMAT, fields.KEY_PROOF
     raw = await ask(link, ("HMGET", keys.DEPLOYMENT, *names), what=keys.DEPLOYMENT)
+    if raw is None:
+        return None
     _check_format(raw[2])
     return Deployment(raw[0].decode(), int(raw[1]), (raw[3] or b"").decode()) if raw[0] and raw[1] else None
 

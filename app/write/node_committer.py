@@ -337,7 +337,7 @@ class NodeCommitter:
         if is_hung:
             self._fail_queued(lambda work: True, problem)
         else:
-            late = Overloaded("the grants before this one take too long")
+            late = self.refused or Overloaded("the grants before this one take too long")
             self._fail_queued(lambda work: not work.begun and now - work.arrived >= UNSENT_S_MAX, late)
         self._is_sweeping = bool(self._flights) or any(self._queues.values())
         if self._is_sweeping:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import select
 import shutil
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ from app.settings import read_settings
 from app.store import fields, keys
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
+from tests.support.run_order import long_first
 from tests.support.template import DIGEST_KEY, PARTITIONS, THROWAWAY, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
@@ -191,8 +193,7 @@ class Stack:
         """Ends everything."""
         for part in list(self._own):
             self.kill(part)
-        if self._db is not None:
-            self._db.close()
+        self.hang_up()
         self.postgres.stop()
         self.redis.stop()
 
@@ -207,11 +208,19 @@ class Stack:
 
     def sql(self, text: str, *args: Any) -> list[Any]:
         """The rows of one statement, committed. Its connection stays open: a new one costs Postgres more than the
-        statements of most tests."""
-        if self._db is None or self._db.closed:
+        statements of most tests. What comes unasked on it is its end."""
+        if self._db is not None and (self._db.closed or select.select([self._db], [], [], 0)[0]):
+            self.hang_up()
+        if self._db is None:
             self._db = psycopg.connect(self.postgres.url, autocommit=True, prepare_threshold=None)
         cursor = self._db.execute(text.encode(), args or None)
         return cursor.fetchall() if cursor.description else []
+
+    def hang_up(self) -> None:
+        """Closes the connection of `sql`, if there is one."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     def wait_published(self, seconds: float = 30) -> None:
         """Waits until persisters have published, and announced once more, what has changed so far."""
@@ -238,25 +247,13 @@ class Stack:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Puts the long tests where workers begin. On several nodes of Redis, the tests that start or break a Valkey of
     their own do not run, and are listed."""
-    items[:] = _long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    items[:] = long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     if not topology():
         return
     exempt = [item for item in items if item.get_closest_marker("own_valkey")]
     config.stash[EXEMPT] = sorted({item.nodeid.partition("[")[0] for item in exempt})
     config.hook.pytest_deselected(items=exempt)
     items[:] = [item for item in items if item not in exempt]
-
-
-def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Each worker begins with an equal run of the tests (pytest-xdist's `worksteal`); each run with its long ones."""
-    long = [item for item in items if item.get_closest_marker("long")]
-    others = [item for item in items if not item.get_closest_marker("long")]
-    runs = [(long[worker::workers], len(items) * (worker + 1) // workers) for worker in range(workers)]
-    ordered: list[pytest.Item] = []
-    for first, end in runs:
-        ordered += first
-        ordered += [others.pop(0) for _ in range(end - len(ordered))]
-    return ordered
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

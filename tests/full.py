@@ -51,6 +51,11 @@ def crash(seed: int) -> tuple[dict[str, str], list[str]]:
     return {}, ["tests.crash", "--seed", str(seed)]
 
 
+def crash_on(kind: str) -> Round:
+    """The same, and masters or primaries that die, hang, lag or are cut off."""
+    return lambda seed: ({}, ["tests.crash", f"--{kind}", "--seed", str(seed)])
+
+
 def mutants(_seed: int) -> tuple[dict[str, str], list[str]]:
     """Every mutant."""
     return {}, ["tests.mutants"]
@@ -66,6 +71,7 @@ PARTS: dict[str, Round] = {
     "oracle": oracle,
     "kills": kills,
     "crash": crash,
+    **{f"crash-{kind}": crash_on(kind) for kind in ("cluster", "sentinel")},
     "mutants": mutants,
     **{kind: on_nodes(kind) for kind in ("cluster", "sentinel")},
 }

@@ -116,11 +116,29 @@ class DriftCheck:
         DRIFTING.set(len(self._drifting))
 
     async def _look(self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace) -> None:
+        """Checks one, and once more on a new connection before it says that it differs: a former primary may have
+        answered."""
+        totals = await self._totals(connection, link, namespace)
+        if totals is not None and _differ(*totals):
+            await link.close()
+            totals = await self._totals(connection, link, namespace)
+        # If the namespace was deleted since the list was read, its boards are being removed.
+        if totals is None or (
+            _differ(*totals) and not await connection.fetch(queries()["is_namespace_alive"], namespace.id)
+        ):
+            return
+        DRIFT_CHECKS.inc()
+        self._report(namespace, *totals, _differ(*totals))
+
+    async def _totals(
+        self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace
+    ) -> tuple[BoardTotals, BoardTotals] | None:
+        """The totals in Redis and by the ledger; None where they cannot be compared now."""
         p = namespace.partition
         desired_states = await _row(connection, "get_intents_mark", p)
         version, in_redis = await _redis_totals(link, namespace)
         if desired_states["is_pending"] or not await _reaches(connection, p, version):
-            return
+            return None
         by_ledger = await _ledger_totals(connection, link, namespace, version)
         # The lease may be gone meanwhile, and an intent may have been carried out in between.
         if (
@@ -128,13 +146,8 @@ class DriftCheck:
             or p not in self._leases
             or await _row(connection, "get_intents_mark", p) != desired_states
         ):
-            return
-        differs = any(None not in pair and pair[0] != pair[1] for pair in zip(in_redis, by_ledger, strict=True))
-        # If the namespace was deleted since the list was read, its boards are being removed.
-        if differs and not await connection.fetch(queries()["is_namespace_alive"], namespace.id):
-            return
-        DRIFT_CHECKS.inc()
-        self._report(namespace, in_redis, by_ledger, differs)
+            return None
+        return in_redis, by_ledger
 
     def _report(self, namespace: Namespace, in_redis: BoardTotals, by_ledger: BoardTotals, differs: bool) -> None:
         was_known = namespace.id in self._drifting
@@ -148,6 +161,10 @@ class DriftCheck:
             log.error("a board differs from the ledger: run verify", namespace=namespace.name, **sums)
         elif was_known and not differs:
             log.info("a board agrees with the ledger again", namespace=namespace.name)
+
+
+def _differ(in_redis: BoardTotals, by_ledger: BoardTotals) -> bool:
+    return any(None not in pair and pair[0] != pair[1] for pair in zip(in_redis, by_ledger, strict=True))
 
 
 def _readable(row: asyncpg.Record) -> Namespace | None:

@@ -24,12 +24,14 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=300.0)
     arguments.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     arguments.add_argument("--fault", action="append", choices=names, help="only this one; may be given again")
-    arguments.add_argument("--cluster", action="store_true", help="Redis is three masters with a replica each")
+    kinds = arguments.add_mutually_exclusive_group()
+    kinds.add_argument("--cluster", action="store_const", const="cluster", dest="topology", default="")
+    kinds.add_argument("--sentinel", action="store_const", const="sentinel", dest="topology")
     given = arguments.parse_args()
     faults = (
         [names[name] for name in given.fault]
         if given.fault
-        else [one for one in FAULTS if one.of_cluster in (given.cluster, None)]
+        else [one for one in FAULTS if one.topology in (given.topology, None)]
     )
     print(f"-- seed {given.seed}", flush=True)
     began = time.monotonic()
@@ -37,10 +39,12 @@ def main() -> int:
         Path(folder).chmod(0o755)  # Postgres is another user where we are root
         run = Run(given.seed, faults)
         try:
-            with field(Path(folder) / "stack", given.seed, is_cluster=given.cluster) as place:
+            with field(Path(folder) / "stack", given.seed, topology=given.topology) as place:
                 run.last(place, given.seconds)
         except BaseException:
-            words = repeat(given.seed, faults if given.fault else []) + given.cluster * " --cluster"
+            words = repeat(given.seed, faults if given.fault else []) + (
+                f" --{given.topology}" if given.topology else ""
+            )
             print(f"-- failed; to repeat it: {words}", file=sys.stderr)
             raise
     print(table(run.figures))

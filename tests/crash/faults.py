@@ -15,12 +15,12 @@ WHAT_REMAINS = "503 `recovering` until `leaderboard recover` or `rebuild`; then 
 
 class Fault:
     """A fault, while clients go on. name, promise: its line in the table. is_short: it is part of `make test`.
-    of_cluster: whether Redis is a cluster or one process; None: either."""
+    topology: what Redis must be, `cluster`, `sentinel` or one process (""); None: any of them."""
 
     name: ClassVar[str]
     promise: ClassVar[str] = NO_LOSS
     is_short: ClassVar[bool] = False
-    of_cluster: ClassVar[bool | None] = False
+    topology: ClassVar[str | None] = ""
 
     def __init__(self) -> None:
         #: What it measured, in words.

@@ -24,7 +24,7 @@ from tests.crash.clients import Client, Corrector, Gate, Granter, Hider, Pacer
 from tests.crash.spaces import AGGREGATION, SPACES, USERS
 from tests.crash.watchers import Reader, Warden, Watcher
 from tests.support.checked_deployment import verify
-from tests.support.redis_topologies import ValkeyCluster
+from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.template import PARTITIONS, THROWAWAY
 from tests.support.time_counts import check_counts
@@ -37,6 +37,12 @@ NOTICE_S_MAX = 30.0
 LAG_UNKNOWN = 1_000_000
 #: Lines of a log that are shown where something failed.
 LOG_LINES = 12
+#: By what a run asks for, the nodes of Redis; None: one process.
+NODES: Mapping[str, Callable[[Path], ValkeyCluster | WatchedValkey | None]] = {
+    "": lambda _: None,
+    "cluster": ValkeyCluster,
+    "sentinel": WatchedValkey,
+}
 SETTINGS = {"LEADERBOARD_CHORES_S": "0.2", "LEADERBOARD_QUOTAS": "off"}
 OPEN_CHORES = (
     "SELECT (SELECT count(*) FROM visibility_intents WHERE pending_partitions <> '{}')"
@@ -120,9 +126,17 @@ class Field:
         assert isinstance(self.stack.redis, ValkeyCluster)
         return self.stack.redis
 
+    @property
+    def watched(self) -> WatchedValkey:
+        """The primary and its replica, with their Sentinels."""
+        assert isinstance(self.stack.redis, WatchedValkey)
+        return self.stack.redis
+
     def direct(self, p: int = 0) -> redis.Redis:
         """The Redis that has a partition, past the links."""
         one = self.stack.redis
+        if isinstance(one, WatchedValkey):
+            return redis.Redis(port=one.primary().port)
         node = one.owner(p) if isinstance(one, ValkeyCluster) else self.stack.valkey
         return redis.Redis(port=node.port)
 
@@ -298,10 +312,11 @@ class Field:
 
 
 @contextmanager
-def field(folder: Path, seed: int, stores: Path | None = None, *, is_cluster: bool = False) -> Iterator[Field]:
-    """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of. is_cluster: of
-    three masters with a replica each."""
-    stack = LinkedStack(folder, stores, THROWAWAY, ValkeyCluster(folder / "nodes") if is_cluster else None)
+def field(folder: Path, seed: int, stores: Path | None = None, *, topology: str = "") -> Iterator[Field]:
+    """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of. topology: what
+    Redis is made of; its nodes fail over soon."""
+    nodes = NODES[topology](folder / "nodes")
+    stack = LinkedStack(folder, stores, THROWAWAY, nodes)
     stack.extra |= SETTINGS
     with ExitStack() as ends:
         redis_link, postgres_link = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)

@@ -50,7 +50,7 @@ class SlowRedis(LostReplies):
 
 
 class CutPostgres(Fault):
-    of_cluster = None
+    topology = None
     name = "connections to Postgres cut"
 
     def inject(self, field: Field) -> None:
@@ -62,7 +62,7 @@ class CutPostgres(Fault):
 
 
 class HalfOpenPostgres(CutPostgres):
-    of_cluster = None
+    topology = None
     name = "connections to Postgres half-open"
 
     def inject(self, field: Field) -> None:
@@ -71,7 +71,7 @@ class HalfOpenPostgres(CutPostgres):
 
 
 class LostCommits(CutPostgres):
-    of_cluster = None
+    topology = None
     name = "replies of Postgres are lost after it committed"
     is_short = True
 

@@ -29,7 +29,7 @@ def stopped(node: ValkeyProcess) -> Iterator[None]:
 class KillMaster(Fault):
     name = "a master of a cluster killed, its replica promoted"
     promise = f"other partitions go on; nothing is lost that the replica has; else {WHAT_REMAINS}"
-    of_cluster = True
+    topology = "cluster"
 
     def inject(self, field: Field) -> None:
         p = field.partition("sum")
@@ -79,7 +79,7 @@ class OldMaster(KillMaster):
 
 class MoveSlot(Fault):
     name = "a partition's slot moves to another master"
-    of_cluster = True
+    topology = "cluster"
 
     def inject(self, field: Field) -> None:
         p = field.partition("sum")

@@ -12,7 +12,7 @@ from tests.crash.table import FAULTS
 
 PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 HEAD = "| fault | promise | seen | `make crash ARGS=…` |\n| --- | --- | --- | --- |"
-_ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+? \| `(?:--cluster )?--fault (\w+)` \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+? \| `(?:--(?:cluster|sentinel) )?--fault (\w+)` \|$", re.MULTILINE)
 
 
 def table(figures: Mapping[type[Fault], Figures]) -> str:
@@ -27,5 +27,5 @@ def rows_of(page: str) -> list[tuple[str, str, str]]:
 
 
 def _row(fault: type[Fault], seen: str) -> str:
-    words = "--cluster " if fault.of_cluster else ""
+    words = f"--{fault.topology} " if fault.topology else ""
     return f"| {fault.name} | {fault.promise} | {seen} | `{words}--fault {fault.__name__}` |"

@@ -34,7 +34,7 @@ class KillRedis(Fault):
 
 class KillPostgres(KillRedis):
     name = "Postgres killed"
-    of_cluster = None
+    topology = None
     is_short = True
     promise = "grants and reads go on; nothing is lost, nothing counts twice"
     part = "postgres"
@@ -42,14 +42,14 @@ class KillPostgres(KillRedis):
 
 class KillServer(KillRedis):
     name = "the server killed"
-    of_cluster = None
+    topology = None
     is_short = True
     part = "serve"
 
 
 class KillPersister(KillRedis):
     name = "the persister killed"
-    of_cluster = None
+    topology = None
     is_short = True
     promise = "counts by time are those of the ledger, at the moment of the kill, too; nothing is lost"
     part = "persist"
@@ -75,7 +75,7 @@ class KillAll(Fault):
 
 class ImmediatePostgres(Fault):
     name = "Postgres stopped by `-m immediate`, three times"
-    of_cluster = None
+    topology = None
     is_short = True
 
     def inject(self, field: Field) -> None:
@@ -88,7 +88,7 @@ class ImmediatePostgres(Fault):
 
 class Backlog(Fault):
     name = "no persister while very many grants come"
-    of_cluster = None
+    topology = None
     promise = "grants and reads go on; the ledger gets all of them behind"
 
     def inject(self, field: Field) -> None:
@@ -120,7 +120,7 @@ class StopRedis(Fault):
 
 class StopServer(StopRedis):
     name = "the server stands still"
-    of_cluster = None
+    topology = None
     is_short = False
 
     def pid(self, field: Field) -> int:
@@ -129,7 +129,7 @@ class StopServer(StopRedis):
 
 class StopPersister(StopRedis):
     name = "the persister stands still"
-    of_cluster = None
+    topology = None
     is_short = False
 
     def pid(self, field: Field) -> int:
@@ -138,7 +138,7 @@ class StopPersister(StopRedis):
 
 class StopPostgres(Fault):
     name = "Postgres stands still"
-    of_cluster = None
+    topology = None
 
     def inject(self, field: Field) -> None:
         with frozen(field.stack.postgres):
@@ -147,7 +147,7 @@ class StopPostgres(Fault):
 
 class TwoPersisters(Fault):
     name = "two persisters fight: one stands still, the other takes its partitions, both go on, one is killed"
-    of_cluster = None
+    topology = None
 
     def inject(self, field: Field) -> None:
         stack = field.stack

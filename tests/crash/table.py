@@ -28,6 +28,7 @@ from tests.crash.process_faults import (
     StopServer,
     TwoPersisters,
 )
+from tests.crash.sentinel_faults import CutPrimary, KillPrimary, LatePersister, PromotePrimaryBehind, StopPrimary
 
 FAULTS: tuple[type[Fault], ...] = (
     *(KillRedis, KillPostgres, KillPersister, KillServer, KillAll, ImmediatePostgres, Backlog),
@@ -35,4 +36,5 @@ FAULTS: tuple[type[Fault], ...] = (
     *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
     *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
+    *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister),
 )

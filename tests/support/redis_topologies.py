@@ -261,6 +261,11 @@ class WatchedValkey:
         """Waits until both run and one follows the other."""
         wait_until(lambda: {self._role(self._first), self._role(self._second)} == {"master", "slave"}, "two primaries")
 
+    def wait_linked(self) -> None:
+        """Waits until one follows the other and is in step, but for what comes now."""
+        nodes = (self._first, self._second)
+        wait_until(lambda: any(ask(node.port, "ROLE")[3:4] == ["connected"] for node in nodes), "no replica")
+
     def stop(self) -> None:
         """Ends all of them."""
         for process in (*self._sentinels, self._second, self._first):

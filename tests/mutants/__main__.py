@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shutil import copyfile
+from typing import NamedTuple
 
 from tests.mutants.mutant import Mutant
 from tests.mutants.table import MUTANTS
@@ -20,6 +21,10 @@ from tests.mutants.table import MUTANTS
 ROOT = Path(__file__).parents[2]
 #: Seconds that the tests of a mutant may take. A mutant may make them wait for ever.
 TESTS_S_MAX = 300.0
+#: Seconds that the tests of all mutants may take where nothing is broken.
+ALL_TESTS_S_MAX = 1_800.0
+#: Lines of what tests print that are shown where they fail and nothing is broken.
+LINES = 40
 #: What pytest answers where tests failed; other numbers mean that no test was run.
 TESTS_FAILED = 1
 
@@ -44,17 +49,24 @@ def broken(mutant: Mutant, text: str) -> str:
     return text.replace(mutant.old, mutant.new)
 
 
-def run(folder: Path, tests: Iterable[str]) -> int:
-    """pytest's exit code for some tests in the copy, up to the first that fails."""
+class TestRun(NamedTuple):
+    """How tests ended: pytest's exit code, and the end of what it printed."""
+
+    code: int
+    lines: str = ""
+
+
+def run(folder: Path, tests: Iterable[str], seconds: float = TESTS_S_MAX) -> TestRun:
+    """Runs some tests in the copy, up to the first that fails."""
     environment = os.environ | {"LUA_STORES": "fakeredis", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, timeout=TESTS_S_MAX, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return TESTS_FAILED
-    return done.returncode
+        return TestRun(TESTS_FAILED, f"they did not end within {seconds:.0f} s")
+    return TestRun(done.returncode, "\n".join(done.stdout.splitlines()[-LINES:]))
 
 
 def survives(folder: Path, mutant: Mutant) -> bool:
@@ -63,7 +75,7 @@ def survives(folder: Path, mutant: Mutant) -> bool:
     whole = file.read_text()
     file.write_text(broken(mutant, whole))
     try:
-        code = run(folder, mutant.tests)
+        code = run(folder, mutant.tests).code
     finally:
         file.write_text(whole)
     if code not in (0, TESTS_FAILED):
@@ -77,9 +89,10 @@ def check(mutants: Sequence[Mutant]) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_tree(folder)
-        code = run(folder, sorted({test for mutant in mutants for test in mutant.tests}))
-        if code != 0:
-            raise MutantError(f"the tests fail where nothing is broken (pytest ended with {code})")
+        tests = sorted({test for mutant in mutants for test in mutant.tests})
+        whole = run(folder, tests, ALL_TESTS_S_MAX)
+        if whole.code != 0:
+            raise MutantError(f"the tests fail where nothing is broken (pytest ended with {whole.code})\n{whole.lines}")
         for mutant in mutants:
             began = time.monotonic()
             alive = survives(folder, mutant)

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 
-from app.admin.api_keys import create_key
+from app.admin.api_keys import create_key, revoke_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 from app.store import fields, keys
@@ -101,6 +101,10 @@ class Stack:
     def new_key(self, *scopes: str) -> str:
         """A fresh key, made as `leaderboard keys create` makes it, without a process of its own."""
         return here(create_key(read_settings(self.environment), scopes))
+
+    def revoke(self, key: str) -> None:
+        """What `leaderboard keys revoke` does; the stores' errors."""
+        here(revoke_key(read_settings(self.environment), key.split("_")[1]))
 
     def up(self) -> None:
         """Starts everything."""

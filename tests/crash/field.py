@@ -178,6 +178,14 @@ class Field:
         assert row is not None
         return int(row[0])
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """All clients stand still, and the ledger has everything; they go on at the end."""
+        self.gate.close()
+        self.stack.wait_flushed(GO_ON_S_MAX)
+        yield
+        self.gate.open()
+
     def wait_recorded(self) -> None:
         """Waits until the ledger has what the logs have now."""
         ends: dict[int, int] = {}

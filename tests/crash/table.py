@@ -29,12 +29,13 @@ from tests.crash.process_faults import (
     TwoPersisters,
 )
 from tests.crash.sentinel_faults import CutPrimary, KillPrimary, LatePersister, PromotePrimaryBehind, StopPrimary
+from tests.crash.state_faults import LostState
 
 FAULTS: tuple[type[Fault], ...] = (
     *(KillRedis, KillPostgres, KillPersister, KillServer, KillAll, ImmediatePostgres, Backlog),
     *(StopRedis, StopPostgres, StopPersister, StopServer, TwoPersisters),
     *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
-    *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder),
+    *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder, LostState),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
     *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister),
 )

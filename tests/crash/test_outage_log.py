@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fault_isolation import until
+from tests.support.waits import until
 
 #: Seconds that the outage lasts once each process has met it: each tries again several times.
 OUTAGE_S = 4.0

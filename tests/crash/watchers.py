@@ -9,15 +9,12 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from app.admin.api_keys import revoke_key
 from app.drivers.postgres import POSTGRES_ERRORS
 from app.drivers.redis import REDIS_ERRORS, RedisRefused
 from app.model.errors import Problem
-from app.settings import read_settings
 from tests.crash.book import now
 from tests.crash.clients import INSIST_S_MAX, RETRY_S, Client, Unexpected
 from tests.crash.spaces import AGGREGATION, DAYS, ICE, PACER
-from tests.support.template import here
 
 #: Seconds after which every server knows of a revocation that was answered.
 KNOWN_S_MAX = 1.5
@@ -135,12 +132,12 @@ class Warden(Client):
         threading.Event().wait(0.1)
 
     def _revoke(self) -> None:
-        settings, deadline = read_settings(self.stack.environment), now() + INSIST_S_MAX
+        deadline = now() + INSIST_S_MAX
         key = ""
         while now() < deadline:
             try:
                 key = key or self.stack.new_key("write:*")
-                here(revoke_key(settings, key.split("_")[1]))
+                self.stack.revoke(key)
             except AWAY:
                 threading.Event().wait(RETRY_S)
             else:

@@ -13,7 +13,8 @@ import pytest
 from app.embedded import free_port
 from tests.conftest import NO_TLS, running_stack
 from tests.support.fault_isolation import Isolation, isolation
-from tests.support.raw_clients import Raw, wait_until
+from tests.support.raw_clients import Raw
+from tests.support.waits import until
 
 
 @dataclass
@@ -52,7 +53,7 @@ def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
     try:
         with short.client() as client:
-            assert wait_until(is_up, 30), log.read_text()[-2000:]
+            until(is_up, f"the server is not ready (see {log})", 30)
         yield short
     finally:
         process.terminate()

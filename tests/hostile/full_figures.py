@@ -14,7 +14,6 @@ import psycopg
 
 from app.embedded.valkey import valkey_binary
 from tests.conftest import Stack
-from tests.support.fault_isolation import until
 from tests.support.full_store import (
     fill_disk,
     fill_memory,
@@ -26,6 +25,7 @@ from tests.support.full_store import (
     small_disk,
     stack_with,
 )
+from tests.support.waits import until
 
 #: Grants before the fault, in batches.
 BATCHES, BATCH = 20, 500

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.dead_letters import command, places, refusing, verify
-from tests.support.fault_isolation import Isolation, until
+from tests.support.fault_isolation import Isolation
 from tests.support.redis_scores import scores_in_redis
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from tests.hostile.conftest import Short
-from tests.support.raw_clients import Raw, close_code, frame, resident_bytes, say, server_sockets, upgrade, wait_until
+from tests.support.raw_clients import Raw, close_code, frame, resident_bytes, say, server_sockets, upgrade
 from tests.support.short_limits import LIVE_LIMITS
+from tests.support.waits import until
 
 MB = 1024 * 1024
 CONTINUATION, TEXT, PING, PONG = 0, 1, 9, 10
@@ -53,7 +54,7 @@ def test_a_flood_of_frames_ends_its_connection(
         if reads:
             assert close_code(raw.end()) in (4129, 4400, None)
         peer = {raw.socket.getsockname()[1]}
-        assert wait_until(lambda: not server_sockets(live_server.port, peer))
+        until(lambda: not server_sockets(live_server.port, peer), "the socket stays", 10)
     assert resident_bytes(pid) - before < 16 * MB
 
 
@@ -119,8 +120,9 @@ def test_sockets_of_an_address_and_of_a_key_are_bounded(short: Short) -> None:
         for raw in raws[:-1]:
             watch(raw, "crowd")
         assert close_code(raws[-1].end()) == 4013
+        peer = raws[0].socket.getsockname()[1]
         raws[0].close()
-        wait_until(lambda: not server_sockets(short.port, {raws[1].socket.getsockname()[1]}), 0.3)
+        until(lambda: not server_sockets(short.port, {peer}), "a closed socket stays", 10)
         keyed = []
         for _ in range(LIVE_LIMITS.key_sockets_max + 1):
             raw = resources.enter_context(short.raw())
@@ -151,4 +153,4 @@ def test_who_takes_neither_frames_nor_the_goodbye_is_dropped(short: Short) -> No
             assert most < 512 * 1024, "the kernel holds little for who does not read"
             return not sockets
 
-        assert wait_until(are_gone)
+        until(are_gone, "the sockets stay", 10)

@@ -1,6 +1,5 @@
 """A Redis that refuses writes, for want of memory or by an ACL: what frees it still works, and grants come back."""
 
-import time
 from typing import Any
 
 import httpx
@@ -8,17 +7,11 @@ import psycopg
 import pytest
 
 from app.store import keys
+from tests.support.waits import until
 
 LOG_ENTRIES_MAX = 20
 BATCHES = 20  # of 50 users with long names: some 1.5 MB of boards and balances
 LACKING_BYTES = 200_000
-
-
-def until(ask: Any, what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def make(client: httpx.Client, *names: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 from app.http.connections import IDLE_S_MAX
 from app.http.protocol import HEADERS_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX, URL_BYTES_MAX
 from tests.hostile.conftest import Short
-from tests.support.raw_clients import Raw, head, resident_bytes, server_sockets, wait_until
+from tests.support.raw_clients import Raw, head, resident_bytes, server_sockets
 from tests.support.short_limits import LIMITS
+from tests.support.waits import until
 
 MB = 1024 * 1024
 
@@ -127,7 +128,7 @@ def test_answers_that_nobody_reads_are_dropped(short: Short) -> None:
         for raw in raws:
             raw.send(head("/v1/namespaces/unread/boards/all?limit=1000") * 30)
         peers = {raw.socket.getsockname()[1] for raw in raws}
-        assert wait_until(lambda: not server_sockets(short.port, peers))
+        until(lambda: not server_sockets(short.port, peers), "the sockets stay", 10)
     assert resident_bytes(short.pid) - before < 40 * MB
 
 
@@ -166,7 +167,7 @@ def test_thousands_of_idle_connections_leave_others_their_way(
         grown = resident_bytes(pid) - before
         assert grown < 5_000 * 24 * 1024
         began = time.monotonic()
-        assert wait_until(lambda: not raws[0].is_open() and not raws[-1].is_open(), 30)
+        until(lambda: not raws[0].is_open() and not raws[-1].is_open(), "the connections stay", 30)
         assert time.monotonic() - began < 25
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,15 +17,9 @@ from app.persist.heartbeat import BEAT_S_MAX
 from app.persist.leases import LEASE_S, SessionEnded, Superseded
 from app.persist.ledger_session import LedgerSession
 from app.persist.worker import BALANCE_S
+from tests.support.waits import until
 
 SLACK_S = 15.0  # of a machine on which others work, too
-
-
-def until(ask: Any, what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 @contextmanager

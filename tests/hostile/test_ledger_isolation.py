@@ -10,8 +10,9 @@ import pytest
 from app.persist.ledger_row import unpack
 from app.store import keys
 from tests.support.checked_deployment import verify
-from tests.support.fault_isolation import Isolation, until
+from tests.support.fault_isolation import Isolation
 from tests.support.log_place import log_place
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -20,7 +20,8 @@ from tests.support.dead_letters import (
     url,
     verify,
 )
-from tests.support.fault_isolation import Isolation, until
+from tests.support.fault_isolation import Isolation
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.dead_letters import AT, code_of, command, edit, many, places, refusing, verify
-from tests.support.fault_isolation import Isolation, until
+from tests.support.fault_isolation import Isolation
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -8,8 +8,9 @@ import redis
 
 from app.store import keys
 from tests.support.dead_letters import AT, command, edit, places, refusing, score, verify
-from tests.support.fault_isolation import Isolation, isolation, until
+from tests.support.fault_isolation import Isolation, isolation
 from tests.support.redis_state import differences, namespace_state
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(180)
 RULES: list[dict[str, Any]] = [

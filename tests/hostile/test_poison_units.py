@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from app.store import keys
-from tests.support.fault_isolation import EMPTY, Isolation, isolation, until
+from tests.support.fault_isolation import EMPTY, Isolation, isolation
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from app.store import keys
-from tests.support.fault_isolation import Isolation, until
+from tests.support.fault_isolation import Isolation
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from app.drivers.postgres import PLANNER_SETTINGS, queries
-from tests.support.sealed_namespace import DAY, Space, until
+from tests.support.sealed_namespace import DAY, Space
+from tests.support.waits import until
 
 ELSEWHERE = 20_000
 MANY = 50_000

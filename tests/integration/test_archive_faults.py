@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tests.support.checked_deployment import verify
-from tests.support.sealed_namespace import DAY, MONTH, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, Space
+from tests.support.waits import until
 
 IT = f"(SELECT id FROM archived_boards WHERE board = '{DAY}')"
 RED = f"(SELECT id FROM archived_boards WHERE board = '{DAY}:red')"

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.sealed_namespace import DAY, RULES, Space, until
+from tests.support.sealed_namespace import DAY, RULES, Space
+from tests.support.waits import until
 
 BANDS = [("gold", 0.1), ("silver", 0.3), ("bronze", 0.35), ("rest", 1)]
 AMOUNTS = [5, 3, 3, 40, 2, 1, 3, 3, 7, 40]

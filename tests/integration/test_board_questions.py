@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.board_oracle import Oracle
 from tests.support.board_questions import Asker, rows
-from tests.support.sealed_namespace import OLD, Space, until
+from tests.support.sealed_namespace import OLD, Space
+from tests.support.waits import until
 
 SIZES = (0, 1, 2, 5, 12)
 DAYS = [OLD + timedelta(days=n) for n in range(len(SIZES))]

@@ -5,7 +5,8 @@ from typing import Any
 import psycopg
 
 from app.store import keys
-from tests.support.sealed_namespace import DAY, MONTH, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, Space
+from tests.support.waits import until
 
 LEFT = ("archived_boards", "pending_archive_updates", "seals", "quarantined_grants")
 ROWS = "SELECT count(*) FROM {} r JOIN archived_boards a ON a.id = r.archive_id WHERE a.namespace_id = %s"

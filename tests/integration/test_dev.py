@@ -21,8 +21,9 @@ import redis
 
 from app.embedded import free_port
 from app.embedded.folder import DataFolder
-from tests.support.dev_process import DEV, Dev, alive, until
+from tests.support.dev_process import DEV, Dev, alive
 from tests.support.template import made_once, once_a_run
+from tests.support.waits import until
 
 pytestmark = pytest.mark.own_valkey
 

@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from tests.integration.test_dev import dev
-from tests.support.dev_process import Dev, until
+from tests.support.dev_process import Dev
+from tests.support.waits import until
 
 pytestmark = pytest.mark.own_valkey
 

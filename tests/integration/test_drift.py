@@ -24,7 +24,8 @@ from app.settings import read_settings
 from app.store import keys
 from app.store.namespace_cache import namespace_from_row
 from tests.support.random_writers import Writers
-from tests.support.sealed_namespace import DAY, Space, until
+from tests.support.sealed_namespace import DAY, Space
+from tests.support.waits import until
 
 
 class Watched:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.sealed_namespace import DAY, MONTH, OLD, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, OLD, Space
+from tests.support.waits import until
 
 USERS = ["ann", "bob", "cleo", "dora", "eve"]
 KINDS = [

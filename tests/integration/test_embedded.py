@@ -15,7 +15,8 @@ import pytest
 import redis
 
 from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port
-from tests.support.dev_process import Dev, alive, descendants, until
+from tests.support.dev_process import Dev, alive, descendants
+from tests.support.waits import until
 
 pytestmark = pytest.mark.own_valkey
 

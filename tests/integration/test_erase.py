@@ -17,7 +17,7 @@ from app.store import keys
 from app.store.changes import WRITE_PROFILE
 from app.store.profile_cache import name_call, own_name_call
 from tests.conftest import Stack
-from tests.support.fault_isolation import until
+from tests.support.waits import until
 
 NAME = "Zoë/otter-4711"
 PATH = f"/v1/users/{quote(NAME, safe='')}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from app.persist.heartbeat import beat
 from app.persist.ledger_session import LedgerSession
 from app.persist.task_end import cancel_and_wait
 from tests.conftest import Stack
+from tests.support.waits import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -22,13 +23,6 @@ pytestmark = pytest.mark.timeout(120)
 def client(own_stack: Stack) -> Iterator[httpx.Client]:
     with own_stack.client() as client:
         yield client
-
-
-def until(ask: Callable[[], Any], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def test_a_persister_that_starts_leaves_the_faults_of_others(own_stack: Stack, client: httpx.Client) -> None:

@@ -12,8 +12,9 @@ import pytest
 from app.store import keys
 from tests.support.correction_driver import Space
 from tests.support.redis_scores import scores_in_redis
-from tests.support.sealed_namespace import DAY, until
+from tests.support.sealed_namespace import DAY
 from tests.support.sealed_namespace import Space as Sealed
+from tests.support.waits import until
 
 RULES: list[dict[str, Any]] = [
     {},

@@ -11,7 +11,8 @@ from app.model.entry_kinds import GRANT, KINDS
 from app.model.entry_names import entry_id
 from app.store import keys
 from tests.integration.test_heal import Healing
-from tests.support.sealed_namespace import DAY, Space, until
+from tests.support.sealed_namespace import DAY, Space
+from tests.support.waits import until
 
 RULES: list[dict[str, Any]] = [
     {},

@@ -27,9 +27,9 @@ from app.store.ledger_offset import LedgerOffset
 from app.verify.connections import StoreConnections
 from app.verify.ledger_checks import check_namespace
 from app.verify.report import Report
-from tests.support.raw_clients import wait_until
 from tests.support.template import tables_alone
 from tests.support.time_counts import check_counts
+from tests.support.waits import until
 
 START = LedgerOffset(0, 0, b"")
 WRITERS = 8
@@ -115,7 +115,7 @@ def test_an_update_of_a_score_touches_no_index(cluster: Cluster) -> None:
             counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'standings'"
             return db.execute(counts).fetchone() or (0, 0)
 
-        assert wait_until(lambda: updates()[0] == share * rounds, 10)
+        until(lambda: updates()[0] == share * rounds, "the updates are not counted", 10)
         assert updates()[1] >= 0.9 * share * rounds
 
 

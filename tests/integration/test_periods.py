@@ -10,7 +10,7 @@ import pytest
 from app.model.local_days import LocalDays
 from tests.support.checked_deployment import verify
 from tests.support.sealed_namespace import Space as SealedSpace
-from tests.support.sealed_namespace import until
+from tests.support.waits import until
 
 EVERY = ["all", "year", "quarter", "month", "week", "day", "hour"]
 NIGHTS = {"week_starts": "sunday", "day_starts": "04:00", "timezone": "Europe/Berlin"}

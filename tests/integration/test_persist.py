@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from app.embedded import free_port
 from app.persist.ledger_row import unpack
 from app.store import fields, keys
 from tests.support.log_place import log_place
+from tests.support.waits import until
 
 
 @pytest.fixture
@@ -27,13 +27,6 @@ def client(own_stack: Any) -> Iterator[httpx.Client]:
 
 def grant(client: httpx.Client, grant_id: str, **fields: Any) -> httpx.Response:
     return client.post("/v1/namespaces/n/grants", json={"grant_id": grant_id, "user_id": "otter", "amount": 5} | fields)
-
-
-def until(ask: Any, what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def shares(db: Any) -> list[int]:

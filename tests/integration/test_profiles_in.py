@@ -10,9 +10,9 @@ from websockets.sync.client import connect
 
 from app.store import keys
 from tests.conftest import Stack
-from tests.support.dev_process import until
 from tests.support.live_socket import key
 from tests.support.visibility_race import Race, path
+from tests.support.waits import until
 
 NONE = {"display_name": None, "avatar": None}
 

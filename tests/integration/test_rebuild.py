@@ -16,10 +16,10 @@ import pytest
 from app.model.namespace import partition_of
 from app.store import fields
 from tests.support.checked_deployment import verify
-from tests.support.fault_isolation import until
 from tests.support.random_namespaces import World, some_rules
 from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
+from tests.support.waits import until
 
 SPACES = 27
 

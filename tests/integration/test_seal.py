@@ -10,7 +10,8 @@ from websockets.sync.client import connect
 
 from app.model.namespace import partition_of
 from app.store import keys
-from tests.support.sealed_namespace import DAY, MONTH, OLD, RULES, TODAY, VIEWS, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, OLD, RULES, TODAY, VIEWS, Space
+from tests.support.waits import until
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.sealed_namespace import DAY, MONTH, RULES, VIEWS, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, RULES, VIEWS, Space
+from tests.support.waits import until
 
 GRANTS = [("ann", 5), ("bob", 3), ("cleo", 3), ("dora", 4), ("bob", 2), ("eve", 1), ("finn", 3)]
 

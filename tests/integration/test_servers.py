@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from app.embedded import free_port
 from tests.conftest import KEY
 from tests.support.visibility_race import other_group
+from tests.support.waits import until
 
 HEAD = {"authorization": f"Bearer {KEY}"}
 
@@ -38,13 +38,6 @@ def is_ready(client: httpx.Client) -> bool:
         return client.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def until(ask: Any, what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def put(client: httpx.Client, name: str, **rules: Any) -> httpx.Response:

@@ -12,7 +12,8 @@ from websockets.sync.client import connect
 
 from tests.support.grant_posts import GOOD, post
 from tests.support.live_socket import grant, hear, public, unpacked
-from tests.support.sealed_namespace import DAY, MONTH, RULES, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, RULES, Space
+from tests.support.waits import until
 
 USERS = ["ann", "bob", "cleo", "dora", "eve", "finn", "gina"]
 AMOUNTS = [5, -3, 3, 40, 2, 1, 3]

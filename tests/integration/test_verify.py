@@ -16,7 +16,8 @@ from tests.support.planted_ledger_faults import LEDGER_FAULTS
 from tests.support.planted_redis_faults import REDIS_FAULTS
 from tests.support.random_writers import Writers
 from tests.support.sealed_namespace import DAY as SEALED
-from tests.support.sealed_namespace import Space, until
+from tests.support.sealed_namespace import Space
+from tests.support.waits import until
 
 SINCE = datetime.now(UTC).isoformat()
 

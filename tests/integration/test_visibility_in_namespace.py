@@ -11,10 +11,10 @@ from websockets.sync.client import connect
 
 from tests.conftest import Stack
 from tests.support.checked_deployment import verify
-from tests.support.dev_process import until
 from tests.support.live_socket import key
 from tests.support.sealed_namespace import DAY, Space
 from tests.support.visibility_race import WINDOWS, Race, other_group, path
+from tests.support.waits import until
 
 
 class Pair:

@@ -9,27 +9,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from app.embedded.account import CAP_DAC_READ_SEARCH
 from app.embedded.child import LAUNCH
+from tests.support.waits import until
 
-T = TypeVar("T")
 DEV = (sys.executable, "-P", "-m", "app", "dev")
-READY_S_MAX = 60.0
 STOP_S_MAX = 5.0
-
-
-def until(ask: Callable[[], T], what: str, seconds: float = READY_S_MAX) -> T:
-    """Ask until the answer is true; fails naming `what`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.02)
-    return answer
 
 
 def alive(pid: int) -> bool:

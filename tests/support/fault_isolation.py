@@ -1,7 +1,6 @@
 """A deployment in which one part fails: namespaces by their partition, faults that are planted and mended."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -9,18 +8,11 @@ from typing import Any
 import httpx
 
 from app.model.namespace import partition_of
+from tests.support.waits import until
 
 PARTITIONS = 16
 EMPTY = frozenset({0, PARTITIONS - 1})  # partitions that hold no namespace: what is spoilt there is nobody's
 _numbers = count()
-
-
-def until(ask: Callable[[], Any], what: str, seconds: float = 30) -> None:
-    """Waits until something holds."""
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 class Isolation:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +153,3 @@ def server_sockets(port: int, peers: set[int]) -> dict[int, tuple[str, int]]:
         if int(local.split(":")[1], 16) == port and int(remote.split(":")[1], 16) in peers:
             peers_by_socket[int(remote.split(":")[1], 16)] = state, int(queues.split(":")[0], 16)
     return peers_by_socket
-
-
-def wait_until(is_so: Any, seconds: float = 10.0) -> bool:
-    """Whether something becomes so in time."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

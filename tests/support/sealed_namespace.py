@@ -1,11 +1,12 @@
 """A namespace whose windows a test seals, and what to ask of it."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import psycopg
+
+from tests.support.waits import until
 
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 OLD = TODAY - timedelta(days=70)
@@ -74,10 +75,3 @@ class Space:
 
     def wait_for(self, window: str, expected: dict[str, int], query: str = "limit=1000") -> None:
         until(lambda: self.scores(window, query) == expected, f"{self.scores(window, query)} is not {expected}")
-
-
-def until(ask: Any, what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)

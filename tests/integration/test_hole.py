@@ -8,8 +8,8 @@ import pytest
 
 from app.store import keys
 from tests.integration.test_cluster import NAMES, assert_verified, namespaces_of, stack_on
-from tests.support.raw_clients import wait_until
 from tests.support.redis_topologies import ValkeyCluster
+from tests.support.waits import until
 
 pytestmark = [pytest.mark.own_valkey, pytest.mark.full]
 
@@ -46,7 +46,9 @@ def test_only_what_the_lost_nodes_held_waits(tmp_path: Path, is_home: bool) -> N
                 assert board.status_code == (503 if name in its_own else 200), board.text
             sql = "SELECT count(*) FROM ledger WHERE grant_id = %s"
             with psycopg.connect(stack.postgres.url, autocommit=True) as db:
-                assert wait_until(lambda: db.execute(sql, (grant_id,)).fetchone() == (len(others),), 20)
+                until(
+                    lambda: db.execute(sql, (grant_id,)).fetchone() == (len(others),), "the others are not recorded", 20
+                )
 
         others_are_served("2")
         lines = client.get("/readyz").json()["degraded"]

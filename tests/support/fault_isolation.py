@@ -6,12 +6,15 @@ from itertools import count
 from typing import Any
 
 import httpx
+import psycopg
 
 from app.model.namespace import partition_of
 from tests.support.waits import until
 
 PARTITIONS = 16
 EMPTY = frozenset({0, PARTITIONS - 1})  # partitions that hold no namespace: what is spoilt there is nobody's
+#: Deadlocks that a planted fault may meet, one after the other: each takes a second.
+DEADLOCKS_MAX = 10
 _numbers = count()
 
 
@@ -87,16 +90,26 @@ class Isolation:
     @contextmanager
     def trigger(self, does: str, condition: str, event: str = "INSERT", table: str = "ledger") -> Iterator[None]:
         row = "old" if event == "DELETE" else "new"
-        self.sql(
+        self._define(
             "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF {condition} THEN {does}; END IF; RETURN {row}; END $$"
+            f"IF {condition} THEN {does}; END IF; RETURN {row}; END $$; "
+            f"CREATE TRIGGER planted BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION planted()"
         )
-        self.sql(f"CREATE TRIGGER planted BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION planted()")
         try:
             yield
         finally:
-            self.sql(f"DROP TRIGGER planted ON {table}")
-            self.sql("DROP FUNCTION planted")
+            self._define(f"DROP TRIGGER planted ON {table}; DROP FUNCTION planted")
+
+    def _define(self, statements: str) -> None:
+        """All or none of some statements. They lock each partition's table, in another order than those who read them:
+        whom Postgres chooses to end such a deadlock begins again."""
+        for _ in range(DEADLOCKS_MAX):
+            try:
+                self.sql(statements)
+            except psycopg.errors.DeadlockDetected:
+                continue
+            return
+        raise AssertionError(f"{DEADLOCKS_MAX} deadlocks, one after the other: {statements}")
 
     def leave(self) -> None:
         """Nothing is left for the tests that follow: what was set aside, and the namespaces whose rows tell of it."""

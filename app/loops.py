@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from .task_end import complete, end_all
+
 log = structlog.get_logger()
 
 #: Seconds before a loop that failed goes on: a defect must not take the processor.
@@ -53,6 +55,4 @@ class NamedLoops:
                     tasks[name] = asyncio.create_task(forever(running[name]))
                 await self._has_changed.wait()
         finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            await complete(end_all(tasks.values()))

@@ -35,6 +35,7 @@ from .services import Services, build_services
 from .settings import read_settings
 from .store.clock import TIME
 from .store.partitions import check_store
+from .task_end import end_all
 from .tune_gc import tune_gc
 
 log = structlog.get_logger()
@@ -97,9 +98,7 @@ class Server:
                 TRUSTED_PROXIES: parse_networks(services.settings.trusted_proxies),
             }
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_all(tasks)
             await services.close()
 
     async def _check(self) -> None:

@@ -13,11 +13,11 @@ from ..drivers.scripts import Script
 from ..drivers.store_contact import log_outages
 from ..logs import configure
 from ..model.micros import now_micros
-from ..persist.task_end import cancel_and_wait
 from ..persist.worker import Worker
 from ..recover.auto_recovery import AutoRecovery
 from ..settings import Settings, read_settings
 from ..store.partitions import check_store
+from ..task_end import cancel_and_wait
 from ..tune_gc import tune_gc
 
 log = structlog.get_logger()

@@ -11,10 +11,10 @@ import structlog
 
 from ..drivers.postgres import is_silence
 from ..drivers.redis import REDIS_ERRORS
+from ..task_end import cancel_and_wait
 from .clocks import ClockSkewed
 from .leases import Superseded
 from .ledger_session import LedgerSession
-from .task_end import cancel_and_wait
 
 log = structlog.get_logger()
 

@@ -20,6 +20,7 @@ from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
+from ..task_end import cancel_and_wait, complete
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
@@ -35,7 +36,6 @@ from .ledger_writer import LedgerWriter, report_faults
 from .log_reader import IDLE_S, LogReader, NewRows, PartitionStopped
 from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
-from .task_end import cancel_and_wait, complete
 
 log = structlog.get_logger()
 

@@ -9,10 +9,10 @@ from ..drivers.postgres import queries
 from ..drivers.redis import Call, RedisConnection
 from ..model.namespace import Namespace
 from ..model.user_cells import CellBuilder, GrantGroup, UserCells
-from ..persist.task_end import cancel_and_wait
 from ..store.ledger_offset import LedgerOffset
 from ..store.rebuilds import write_progress, write_window_states
 from ..store.restore import RestorePacker, read_progress
+from ..task_end import cancel_and_wait
 from .progress import RebuildMoved, RebuildProgress
 from .user_walk import UserPortion, UserWalk
 

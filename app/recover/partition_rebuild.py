@@ -24,7 +24,6 @@ from ..model.namespace import Namespace
 from ..persist.heartbeat import beat
 from ..persist.ledger_session import LedgerSession
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
-from ..persist.task_end import cancel_and_wait
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_cache import namespace_from_row
@@ -45,6 +44,7 @@ from ..store.rebuilds import (
     write_progress,
 )
 from ..store.restore import RESTORE_USERS, read_progress
+from ..task_end import cancel_and_wait
 from ..verify.report import Progress
 from .archived_windows import ArchivedWindows
 from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes

@@ -12,7 +12,7 @@ import pytest
 from app.persist.faults import EVERYWHERE, WorkUnit
 from app.persist.heartbeat import beat
 from app.persist.ledger_session import LedgerSession
-from app.persist.task_end import cancel_and_wait
+from app.task_end import cancel_and_wait
 from tests.conftest import Stack
 from tests.support.waits import until
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.persist import task_end
-from app.persist.task_end import cancel_and_wait, complete
+from app import task_end
+from app.task_end import cancel_and_wait, complete
 
 
 def test_one_that_does_not_hear_the_first_word_ends_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

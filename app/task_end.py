@@ -1,7 +1,7 @@
 """Ends tasks that wait inside other libraries most of the time."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from time import monotonic
 from typing import Any
 
@@ -17,6 +17,11 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=AGAIN_S)
+
+
+async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Ends tasks that run for ever, each as `cancel_and_wait` does. Their errors are theirs."""
+    await asyncio.gather(*map(cancel_and_wait, tasks))
 
 
 async def complete(work: Coroutine[Any, Any, None]) -> None:

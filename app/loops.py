@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from .task_end import complete, end_all
+from .task_end import cancel_and_wait, complete, end_all
 
 log = structlog.get_logger()
 
@@ -44,12 +44,15 @@ class NamedLoops:
         """Runs them, for ever."""
         running: dict[str, Callable[[], Awaitable[None]]] = {}
         tasks: dict[str, asyncio.Task[None]] = {}
+        ends: set[asyncio.Task[None]] = set()
         try:
             while True:
                 self._has_changed.clear()
                 for name in [name for name, loop in running.items() if self._loops.get(name) != loop]:
                     del running[name]
-                    tasks.pop(name).cancel()
+                    end = asyncio.create_task(cancel_and_wait(tasks.pop(name)))
+                    ends.add(end)
+                    end.add_done_callback(ends.discard)
                 for name in self._loops.keys() - running.keys():
                     running[name] = self._loops[name]
                     tasks[name] = asyncio.create_task(forever(running[name]))

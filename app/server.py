@@ -35,7 +35,7 @@ from .services import Services, build_services
 from .settings import read_settings
 from .store.clock import TIME
 from .store.partitions import check_store
-from .task_end import end_all
+from .task_end import complete, end_all
 from .tune_gc import tune_gc
 
 log = structlog.get_logger()
@@ -98,7 +98,7 @@ class Server:
                 TRUSTED_PROXIES: parse_networks(services.settings.trusted_proxies),
             }
         finally:
-            await end_all(tasks)
+            await complete(end_all(tasks))
             await services.close()
 
     async def _check(self) -> None:

@@ -20,8 +20,10 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
 
 
 async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Ends tasks that run for ever, each as `cancel_and_wait` does. Their errors are theirs."""
-    await asyncio.gather(*map(cancel_and_wait, tasks))
+    """Ends tasks, each as `cancel_and_wait` does. Nobody asks for their results any more, nor for their errors."""
+    ends = list(tasks)
+    await asyncio.gather(*map(cancel_and_wait, ends))
+    await asyncio.gather(*ends, return_exceptions=True)
 
 
 async def complete(work: Coroutine[Any, Any, None]) -> None:

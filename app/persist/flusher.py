@@ -15,6 +15,7 @@ from ..metrics import FLUSHES_REFUSED
 from ..store.capacity import Capacity
 from ..store.nodes import PartitionNodes
 from ..store.partitions import advance_flushed_call
+from ..task_end import end_all
 from .lease import Lease
 
 log = structlog.get_logger()
@@ -63,11 +64,8 @@ class Flusher:
 
     async def cancel(self) -> None:
         """Ends what is under way."""
-        sends = list(self._sends.values())
-        self._sends.clear()
-        for task in sends:
-            task.cancel()
-        await asyncio.gather(*sends, return_exceptions=True)
+        sends, self._sends = self._sends, {}
+        await end_all(sends.values())
 
     async def _send(self, name: str, targets: Mapping[int, Lease]) -> None:
         calls = [

@@ -14,6 +14,7 @@ from ..store.ledger_offset import LedgerOffset
 from ..store.log import digest_in, entry_call, first_entry_call, follow_call
 from ..store.nodes import PartitionNodes
 from ..store.partitions import Renew, read_marked_heads
+from ..task_end import end_all
 from .faults import LEDGER, LOG, Faults, WorkUnit
 from .lease import Lease
 from .ledger_row import LedgerRow, read_row
@@ -91,11 +92,8 @@ class LogReader:
 
     async def cancel(self) -> None:
         """Ends the reads under way."""
-        reads = list(self._reads.values())
-        self._reads.clear()
-        for task in reads:
-            task.cancel()
-        await asyncio.gather(*reads, return_exceptions=True)
+        reads, self._reads = self._reads, {}
+        await end_all(reads.values())
 
     def _due(self) -> dict[str, dict[int, Lease]]:
         """The leases whose logs are to be read now, by node."""

@@ -11,7 +11,7 @@ import structlog
 
 from ..drivers.postgres import is_silence
 from ..drivers.redis import REDIS_ERRORS
-from ..task_end import cancel_and_wait
+from ..task_end import end_all
 from .clocks import ClockSkewed
 from .leases import Superseded
 from .ledger_session import LedgerSession
@@ -57,7 +57,7 @@ class Maintenance:
 
     async def end(self) -> None:
         """Ends every task."""
-        await asyncio.gather(*(cancel_and_wait(task) for task in self._tasks))
+        await end_all(self._tasks)
 
     async def _repeat(self, name: str, step: Callable[[LedgerSession], Awaitable[None]], statement_s: float) -> None:
         while True:

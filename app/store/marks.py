@@ -17,6 +17,7 @@ from ..drivers.postgres import Fetch, connect, queries
 from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisLink, RedisRefused, ask, ask_all, evalsha
 from ..drivers.scripts import Script, load
 from ..drivers.some_nodes import NodeLink
+from ..task_end import end_all
 from . import fields, keys
 from .announcements import Announcer
 from .apply import APPLY, CallRefused
@@ -108,9 +109,7 @@ class Marks:
 
     async def close(self) -> None:
         """Ends the connections."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await end_all(self._tasks.values())
         await self._link.close()
 
 

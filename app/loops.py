@@ -1,7 +1,7 @@
 """Loops that go on for as long as the process does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -58,4 +58,9 @@ class NamedLoops:
                     tasks[name] = asyncio.create_task(forever(running[name]))
                 await self._has_changed.wait()
         finally:
-            await complete(end_all(tasks.values()))
+            await complete(_end(tasks.values(), ends))
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]], ends: Iterable[asyncio.Task[None]]) -> None:
+    """Ends tasks, and waits for the ends of others that are under way."""
+    await asyncio.gather(end_all(tasks), *ends)

@@ -6,6 +6,10 @@ from time import monotonic
 from typing import Protocol
 from weakref import WeakSet
 
+import structlog
+
+log = structlog.get_logger()
+
 #: Seconds between two looks at what is under way.
 TICK_S = 0.1
 #: Seconds without an answer behind which it is asked who the primaries are. Most calls take some ms.
@@ -38,6 +42,7 @@ class PrimaryWatch:
         self._is_on = False
         self._began_s = monotonic()
         self._question: asyncio.Task[None] | None = None
+        self._has_failed = False
 
     def add(self, link: WatchedLink) -> None:
         """Watches a link from now on."""
@@ -69,8 +74,13 @@ class PrimaryWatch:
         """Ends the links to former primaries. Where nobody tells who they are, all links stay."""
         try:
             primaries = await self._read_primaries()
-        except OSError:
+        except Exception as error:  # Nobody waits for this task: what ends it would be told by nobody.
+            # A node that is silent is told by its contact; anything else is a refusal or a defect.
+            if not (isinstance(error, OSError) or self._has_failed):
+                log.warning("primaries are not known", error=f"{type(error).__name__}: {error}")
+                self._has_failed = True
             return
+        self._has_failed = False
         for link in list(self._links):
             if link.url and link.url not in primaries:
                 await link.close()

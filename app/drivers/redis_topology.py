@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from ..model.redis_url import Host, RedisUrl, Topology, parse_redis_url
+from ..task_end import end_all
 from .primary_watch import PrimaryWatch
 from .redis_node import Call, NodeConnection, RedisLink, RedisRefused
 from .store_contact import StoreContact, contact
@@ -224,9 +225,7 @@ async def _answers(addresses: Sequence[tuple[Host, str]], calls: Sequence[Call])
                 break
         return [task.result() for task in tasks if _has_answered(task)]
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
 
 
 def _has_answered(task: "asyncio.Task[tuple[Host, list[Any]]]") -> bool:

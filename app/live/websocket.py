@@ -14,6 +14,7 @@ from ..http.bodies import encode_json, encode_msgpack
 from ..http.connections import CONNECTIONS_MAX, Owner
 from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
+from ..task_end import complete, end_all
 from . import protocol
 from .client_quota import ClientQuota
 from .hub import Hub
@@ -147,19 +148,22 @@ class LiveConnection:
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for subscriber in self._subscribers.values():
-                self._hub.unsubscribe(subscriber)
-            self._hub.viewers.discard(self._viewer)
-            if self._counted_as is not None:
-                self._quota.give_back(self._counted_as)
+            try:
+                await complete(end_all(tasks))
+            finally:
+                self._leave()
 
     def drain(self, retry_ms: int) -> None:
         """Makes the sender send `drain` and close."""
         self._goodbye = {"type": "drain", "retry_ms": retry_ms}
         self._wake.set()
+
+    def _leave(self) -> None:
+        for subscriber in self._subscribers.values():
+            self._hub.unsubscribe(subscriber)
+        self._hub.viewers.discard(self._viewer)
+        if self._counted_as is not None:
+            self._quota.give_back(self._counted_as)
 
     def _count(self) -> None:
         """Counts the WebSocket for its owner: at first for an address, then for a key."""

@@ -120,6 +120,7 @@ class DriftCheck:
         answered."""
         totals = await self._totals(connection, link, namespace)
         if totals is not None and _differ(*totals):
+            link.doubt()
             await link.close()
             totals = await self._totals(connection, link, namespace)
         # If the namespace was deleted since the list was read, its boards are being removed.

@@ -20,7 +20,7 @@ from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
-from ..task_end import cancel_and_wait, complete
+from ..task_end import cancel_and_wait, complete, end_all
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
@@ -158,8 +158,7 @@ class Worker:
     async def _drop(self) -> None:
         """Ends the session: forgets all leases and the rows that were read under them."""
         if self._ahead is not None:
-            self._ahead.cancel()
-            await asyncio.gather(self._ahead, return_exceptions=True)
+            await end_all([self._ahead])
             self._ahead = None
         await self._reader.cancel()
         await self._flusher.cancel()

@@ -14,6 +14,7 @@ from ..model.user_cells import CellBuilder, UserCells
 from ..model.visibility import is_erased
 from ..store.restore import SCORES_A_CALL_MAX, USERS_A_CALL_MAX, RestoredUser
 from ..store.user_cells import read_user_cells
+from ..task_end import end_all
 
 #: Portions that are read ahead: while Redis takes one, Postgres works on the next.
 PORTIONS_AHEAD_MAX = 6
@@ -77,8 +78,7 @@ class UserWalk:
                     return
                 yield portion
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await end_all([reader])
 
     async def _read(self, after: int) -> AsyncIterator[UserPortion]:
         while rows := await self._next_users(after):

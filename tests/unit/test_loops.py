@@ -1,12 +1,14 @@
 """Loops that go on for as long as the process does, and then end."""
 
 import asyncio
+from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from app import task_end
+from app.loops import NamedLoops
 from app.server import Server
 
 
@@ -51,3 +53,74 @@ def test_a_loop_that_misses_the_word_to_end_keeps_no_server_from_its_end(monkeyp
 
     asyncio.run(serve())
     assert missed
+
+
+class DeafLoop:
+    """Misses some words to end. Whoever waits for it alone waits for ever."""
+
+    def __init__(self, misses: int) -> None:
+        self.misses, self.has_begun, self.is_over = misses, asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        self.has_begun.set()
+        while True:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                self.misses -= 1
+                if self.misses < 0:
+                    self.is_over.set()
+                    raise
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> DeafLoop:
+    monkeypatch.setattr(task_end, "AGAIN_S", 0.01)
+    return DeafLoop(3)
+
+
+def test_a_loop_that_misses_the_word_to_end_ends_while_the_others_go_on(deaf: DeafLoop) -> None:
+    """The loop of a node that is gone would go on for ever, beside the one that has its partitions now."""
+    other = DeafLoop(0)
+
+    async def act() -> None:
+        loops = NamedLoops()
+        loops.begin("node", deaf.run)
+        running = asyncio.ensure_future(loops.run())
+        await deaf.has_begun.wait()
+        loops.end("node")
+        loops.begin("other", other.run)
+        await other.has_begun.wait()
+        assert not deaf.is_over.is_set()  # The next one waits for nobody.
+        await asyncio.wait_for(deaf.is_over.wait(), 1)
+        assert not other.is_over.is_set()
+        await task_end.cancel_and_wait(running)
+        assert other.is_over.is_set()
+
+    _run(act())
+
+
+def test_loops_that_all_end_wait_for_one_that_was_told_before(deaf: DeafLoop) -> None:
+    async def act() -> None:
+        loops = NamedLoops()
+        loops.begin("node", deaf.run)
+        running = asyncio.ensure_future(loops.run())
+        await deaf.has_begun.wait()
+        loops.end("node")
+        await asyncio.sleep(0)
+        await task_end.cancel_and_wait(running)
+        assert deaf.is_over.is_set()
+
+    _run(act())
+
+
+def _run(act: Coroutine[Any, Any, None]) -> None:
+    """Runs it, and leaves no task behind that would miss the one cancellation of asyncio."""
+
+    async def all_of_it() -> None:
+        try:
+            await asyncio.wait_for(act, 5)
+        finally:
+            await task_end.end_all(asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(all_of_it())

@@ -1,10 +1,13 @@
 """Calls under way to a former primary are given up; others are waited for."""
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
 from app.drivers.primary_watch import QUESTION_S, SILENT_S, TICK_S, PrimaryWatch
+from app.drivers.redis import RedisRefused
 from tests.support.virtual_time import VirtualTime
 
 
@@ -21,7 +24,7 @@ class Nodes:
     """Who is asked for the primaries. questions: when that was, in seconds since the beginning."""
 
     def __init__(self, time: VirtualTime, *, asks_always: bool = False) -> None:
-        self.primaries: set[str] | OSError = {"a", "b"}
+        self.primaries: set[str] | Exception = {"a", "b"}
         self.questions: list[float] = []
         self._time = time
         self.watch = PrimaryWatch(self._read, asks_always=asks_always)
@@ -29,7 +32,7 @@ class Nodes:
     async def _read(self) -> set[str]:
         self.questions.append(self._time.passed_s)
         await asyncio.sleep(0.01)
-        if isinstance(self.primaries, OSError):
+        if isinstance(self.primaries, Exception):
             raise self.primaries
         return self.primaries
 
@@ -71,16 +74,30 @@ def test_nobody_is_asked_while_calls_are_answered(time: VirtualTime) -> None:
     time.run(act())
 
 
-def test_where_nobody_tells_the_primaries_all_links_stay(time: VirtualTime) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("no Sentinel answers"), RedisRefused("NOPERM"), ValueError("no port: 'soon'")],
+    ids=lambda error: type(error).__name__,
+)
+def test_where_nobody_tells_the_primaries_all_links_stay_and_they_are_asked_for_again(
+    time: VirtualTime, error: Exception
+) -> None:
     nodes = Nodes(time)
-    nodes.primaries = ConnectionError("no Sentinel answers")
+    nodes.primaries = error
     link = Link(nodes.watch, "former", time())
 
     async def act() -> None:
+        unseen: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
         nodes.watch.note_call()
         await asyncio.sleep(1)
         assert link.is_open
         assert len(nodes.questions) > 2
+        nodes.primaries = {"a"}
+        await asyncio.sleep(1)
+        assert not link.is_open
+        gc.collect()
+        assert not unseen  # Nobody waits for the question: what it raised would be told by nobody but asyncio.
 
     time.run(act())
 

@@ -232,7 +232,7 @@ class Stack:
         partitions = [p for (p,) in self.sql("SELECT partition FROM partitions")]
         deadline = time.monotonic() + seconds
         with self.store() as direct:
-            while any(int(direct.hget(keys.meta(p), fields.STATE_VERSION) or 0) < version for p in partitions):
+            while any(_version(direct.hget(keys.meta(p), fields.STATE_VERSION)) < version for p in partitions):
                 assert time.monotonic() < deadline, "the persisters do not publish"
                 time.sleep(0.05)
 
@@ -246,6 +246,10 @@ class Stack:
         while counted and self.sql("SELECT 1 FROM partitions WHERE counted_seq < seq"):
             assert time.monotonic() < deadline, "the counts by time do not catch up"
             time.sleep(0.05)
+
+
+def _version(note: Any) -> int:
+    return int((note or b"0").split()[0])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

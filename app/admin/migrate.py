@@ -13,21 +13,18 @@ from ..drivers.some_nodes import PresentNodes
 from ..settings import Settings
 from ..store import keys
 from ..store.announcements import Announcer
-from ..store.ledger_reach import state_behind
 from ..store.namespace_cache import namespace_from_row
 from ..store.partitions import (
     INIT_PARTITION,
     Deployment,
     last_place_call,
-    note_published,
     open_partitions,
     read_deployment,
-    read_state_version,
-    read_state_versions,
     write_deployment,
 )
 from ..store.publications import Publisher
 from ..store.rules_lock import release_stale
+from ..store.state_history import StateHistory, StateNote, compare_state, note_published, read_state_notes
 from ..store.state_publication import PUBLISHING_SCRIPTS, StatePublication
 
 #: What publishes to Redis.
@@ -45,14 +42,14 @@ async def migrate(settings: Settings, lost: set[str] | None = None) -> int:
     )
     try:
         present = PresentNodes(link)
-        deployment, state_version = await _agree(postgres, link, present, settings)
+        deployment, state = await _agree(postgres, link, present, settings)
         opened = {row["partition"] for row in await postgres.fetch("get_opened_partitions")}
         if settings.recover != "own":  # else the persister writes them anew
             await _check_opened(present, sorted(opened))
         unopened = [p for p in range(deployment.partitions) if p not in opened]
-        await open_partitions(link, unopened, state_version)
+        await open_partitions(link, unopened, str(state))
         await postgres.fetch("mark_partitions_opened")
-        await _publish(postgres, link, present, deployment.partitions, state_version)
+        await _publish(postgres, link, present, deployment.partitions, state)
         if lost is not None:
             lost |= present.lost
         return deployment.partitions
@@ -69,23 +66,21 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
     RedisRefused if Postgres is not migrated, or Redis belongs to another deployment.
     """
     present = PresentNodes(link)
-    redis_deployment, redis_version = await read_deployment(present), await read_state_version(present)
+    redis_deployment = await read_deployment(present)
     is_known = redis_deployment is not None or present.lacks(keys.DEPLOYMENT)
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
     if redis_deployment is not None and redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
-    if (behind := state_behind(redis_version, row["state_version"])) is not None:
+    notes, (state, behind) = await _compare(postgres, present, row["partitions"])
+    if behind is not None:
         raise RedisRefused(behind)
     # Above what any process has heard of the numbers that Redis has lost, and an older Postgres with it.
     lost_number = 0 if is_known else int(time())
     # An older Redis may hide users who were shown since: only the journal tells of them.
-    versions = await read_state_versions(present, range(row["partitions"])) if is_known else []
-    since = min(versions, default=row["state_version"])
-    await _publish(
-        postgres, link, present, row["partitions"], row["state_version"], lost_number=lost_number, since=since
-    )
+    since = min(notes.values(), default=state).version if is_known else state.version
+    await _publish(postgres, link, present, row["partitions"], state, lost_number=lost_number, since=since)
     if not is_known:
         await write_deployment(link, _deployment(row))
     return int(row["partitions"])
@@ -96,7 +91,7 @@ async def _publish(
     link: RedisConnection,
     present: PresentNodes,
     partitions: int,
-    state_version: int,
+    state: StateNote,
     *,
     lost_number: int = 0,
     since: int | None = None,
@@ -104,20 +99,28 @@ async def _publish(
     announcer = Announcer(postgres.fetch, link.run_apart, partitions, is_cluster=link.is_cluster, behind=lost_number)
     publication = StatePublication(postgres.fetch, present, announcer, partitions)
     if since is not None:
-        await publication.publish_changes(since, state_version)
+        await publication.publish_changes(since, state.version)
     await publication.publish_all()
     publisher = Publisher(lambda call: _run(present, call), announcer, has_several_nodes=False)
     for row in await postgres.fetch("get_namespaces"):
         if not present.lacks(keys.rules(row["partition"])):
             await release_stale(postgres, publisher, namespace_from_row(row))
-    await note_published(present, range(partitions), state_version)
+    await note_published(present, range(partitions), state)
+
+
+async def _compare(
+    postgres: Postgres, present: PresentNodes, partitions: int
+) -> tuple[dict[str, StateNote], StateHistory]:
+    """The notes of Redis, and the state in Postgres as it was compared with them afterwards."""
+    notes = await read_state_notes(present, range(partitions))
+    return notes, await compare_state(postgres.fetch, list(notes.values()))
 
 
 async def _agree(
     postgres: Postgres, link: RedisConnection, present: PresentNodes, settings: Settings
-) -> tuple[Deployment, int]:
-    """The deployment, and the version of its state in Postgres, which is read behind that of Redis."""
-    redis_deployment, redis_version = await read_deployment(present), await read_state_version(present)
+) -> tuple[Deployment, StateNote]:
+    """The deployment, and the latest change of its state in Postgres."""
+    redis_deployment = await read_deployment(present)
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         await _create(postgres, settings)
@@ -141,9 +144,10 @@ async def _agree(
             )
         else:
             await write_deployment(link, deployment)
-    elif (behind := state_behind(redis_version, row["state_version"])) is not None:
+    _, (state, behind) = await _compare(postgres, present, deployment.partitions)
+    if behind is not None:
         raise RedisRefused(behind)
-    return deployment, row["state_version"]
+    return deployment, state
 
 
 async def _create(postgres: Postgres, settings: Settings) -> None:

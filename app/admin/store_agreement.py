@@ -15,6 +15,7 @@ from ..settings import Settings
 from ..store import keys
 from ..store.ledger_reach import look_twice
 from ..store.partitions import NO_DEPLOYMENT, read_deployment
+from ..store.state_history import compare_state, read_state_notes
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
@@ -33,8 +34,10 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     if redis_deployment is not None and redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
+    notes = await read_state_notes(present, range(row["partitions"]))
+    behind = (await compare_state(postgres.fetch, list(notes.values()))).behind
     reaches = await look_twice(present, lambda: postgres.fetch("get_offsets"))
-    reasons = {reach.partition: reach.closed or reach.loss for reach in reaches}
+    reasons = {reach.partition: reach.closed or reach.loss or behind for reach in reaches}
     for reach in reaches:
         if reach.is_away:
             reasons[reach.partition] = f"Redis does not answer at {link.node(keys.meta(reach.partition))}"

@@ -45,6 +45,7 @@ from .letter_decisions import carry_out
 from .namespace_dropper import NamespaceDropper
 from .namespace_publisher import NamespacePublisher
 from .open_windows import OpenWindows
+from .state_guard import StateGuard
 from .state_publisher import StatePublisher
 from .visibility import VisibilityWorker
 from .window_closer import WindowCloser
@@ -94,14 +95,15 @@ class ChoreRound:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoreServices:
     """What chores need. `link` knows the small scripts, `apply_link` apply.lua, `archive_link`
-    evict_archived_window.lua; nobody else uses them. pending_archives: partitions where an archive is to be written or
-    updated. clock: this machine's, in microseconds."""
+    evict_archived_window.lua; nobody else uses them, but for `guard`, which uses `link`. pending_archives: partitions
+    where an archive is to be written or updated. clock: this machine's, in microseconds."""
 
     settings: Settings
     capacity: Capacity
     link: RedisConnection
     apply_link: RedisConnection
     archive_link: RedisConnection
+    guard: StateGuard
     leases: Mapping[int, Lease]
     buckets: BucketSchedule
     windows: OpenWindows
@@ -113,6 +115,15 @@ class ChoreServices:
     def offsets(self) -> dict[int, LedgerOffset]:
         """How far the ledger of each leased partition is."""
         return {p: lease.offset for p, lease in self.leases.items()}
+
+    def by_state(self, run: Run) -> Run:
+        """A run that is left out while Postgres is older than Redis: it would bring back what was taken away since."""
+
+        async def guarded(session: LedgerSession) -> None:
+            if await self.guard.refusal(session.fetch) is None:
+                await run(session)
+
+        return guarded
 
     def alone(self, unit: WorkUnit, run: Run) -> Run:
         """A run whose failure concerns one unit: that unit waits, and the other chores go on."""
@@ -145,6 +156,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
     """Chores whose statements take seconds at most."""
     link, apply_link, faults = services.link, services.apply_link, services.faults
     interval_s, alone, each = services.settings.maintenance_interval_s, services.alone, services.each_partition
+    by_state = services.by_state
     clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings, services.capacity)
     publisher, state_publisher, closer = NamespacePublisher(), StatePublisher(), WindowCloser(services.windows)
     users, dropper = VisibilityWorker(link, apply_link, faults), NamespaceDropper(faults=faults)
@@ -164,6 +176,9 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
     async def publish_state(session: LedgerSession) -> None:
         await state_publisher.publish(session, link, list(services.leases))
 
+    async def apply_intents(session: LedgerSession) -> None:
+        await users.apply_intents(session, services.offsets())
+
     async def seal(session: LedgerSession) -> None:
         await closer.seal(session, link, apply_link, services.offsets(), clocks.now, faults)
 
@@ -177,7 +192,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("time buckets", 0, lambda session: services.buckets.step(session, faults)),
         Chore("clock", interval_s, lambda session: check_clock(clocks, session, link, faults)),
         Chore("seasons", interval_s, open_seasons),
-        Chore("namespaces", interval_s, alone(PUBLISHING, publish)),
+        Chore("namespaces", interval_s, alone(PUBLISHING, by_state(publish))),
         Chore("state", interval_s, alone(STATE, publish_state)),
         Chore("seals", interval_s, alone(SEALING, seal)),
         Chore("capacity", interval_s, alone(CAPACITY, lambda session: services.capacity.measure(link))),
@@ -185,9 +200,9 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("lag", interval_s, each(LAG, report_lag)),
         Chore("heals", interval_s, each(HEALS, take_back, "get_partitions_with_duplicates")),
         Chore("dead letters", interval_s, each(LETTERS, settle_letters, "get_partitions_with_decisions")),
-        Chore("users", USERS_S, alone(USERS, lambda session: users.apply_intents(session, services.offsets()))),
-        Chore("shown users", SHOWN_USERS_S, alone(USERS, users.release_shown)),
-        Chore("deletions", DELETIONS_S, lambda session: dropper.step(session, link, services.leases)),
+        Chore("users", USERS_S, alone(USERS, by_state(apply_intents))),
+        Chore("shown users", SHOWN_USERS_S, alone(USERS, by_state(users.release_shown))),
+        Chore("deletions", DELETIONS_S, by_state(lambda session: dropper.step(session, link, services.leases))),
     )
 
 

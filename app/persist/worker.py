@@ -36,6 +36,7 @@ from .ledger_writer import LedgerWriter, report_faults
 from .log_reader import IDLE_S, LogReader, NewRows, PartitionStopped
 from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
+from .state_guard import StateGuard
 
 log = structlog.get_logger()
 
@@ -72,11 +73,13 @@ class Worker:
         self._settings = settings
         self._chain = LedgerChain(read_digest_key(settings))
         self._links = [
-            connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW])
+            connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW], [])
         ]
         self._marks = Marks(connect(MARK_SCRIPTS), settings.postgres_url)
-        log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
+        log_link, flush_link, self._chores_link, self._apply_link, self._archive_link, guard_link = self._links
         self._partitions = partitions
+        self._guard = StateGuard(guard_link, partitions)
+        self._is_behind = True  # until it was compared
         self._leases: dict[int, Lease] = {}
         self._stopped: dict[int, float] = {}
         self._released: set[int] = set()
@@ -142,6 +145,7 @@ class Worker:
             link=self._chores_link,
             apply_link=self._apply_link,
             archive_link=self._archive_link,
+            guard=StateGuard(self._chores_link, self._partitions),
             leases=self._leases,
             buckets=self._counting,
             windows=self._windows,
@@ -209,9 +213,10 @@ class Worker:
         return [read for read in reads if read.partition not in failed]
 
     async def _balance(self, session: LedgerSession) -> None:
-        """Takes partitions up to a fair share, and gives up those beyond it."""
+        """Takes partitions up to a fair share, and gives up those beyond it; all of them while Postgres is older than
+        Redis."""
         live = await session.leases.live()
-        share = -(-self._partitions // len(live))
+        share = 0 if await self._refuses_state(session) else -(-self._partitions // len(live))
         for p in list(self._leases)[share:]:
             self._leases.pop(p)
             self._released.add(p)
@@ -231,6 +236,15 @@ class Worker:
         self._forget_other_partitions()
         session.seals.keep(self._leases)
         self._faults.keep({*self._leases, *self._stopped})
+
+    async def _refuses_state(self, session: LedgerSession) -> bool:
+        """Whether Postgres is older than Redis. Once it is no more, the partitions are opened that were closed for
+        it."""
+        refusal, was_behind = await self._guard.refusal(session.fetch), self._is_behind
+        self._is_behind = refusal is not None
+        if refusal is None and was_behind:
+            await self._marks.renew_all()
+        return self._is_behind
 
     def _forget_other_partitions(self) -> None:
         """Forgets partitions that belong to another persister now, which reports on them itself."""

@@ -40,6 +40,8 @@ async def recover(settings: Settings, progress: Progress, only: int | None = Non
                 recovery = await _replay(settings, link, reach, progress, await find_chain(settings, postgres))
                 replayed += [reach.partition] if recovery.is_open else []
                 yield recovery
+            elif wrong[reach.partition].startswith(LEDGER_BEHIND):
+                yield Recovery(reach.partition, False, wrong[reach.partition])
             else:
                 yield await settle(link, postgres, reach)
         async for report in replay_asides(settings, [p for row in offsets if (p := row["partition"]) not in away]):

@@ -33,7 +33,7 @@ async def settle(link: RedisConnection, postgres: Postgres, reach: PartitionReac
     SETTLE_LOSS."""
     p, reason = reach.partition, reach.closed or reach.loss or ""
     if reason.startswith(LEDGER_BEHIND):
-        return Recovery(p, False, f"{reason}; it opens by itself once Postgres has all of it")
+        return Recovery(p, False, reason)
     (row,) = await postgres.fetch("raise_epoch", p, reach.epoch)
     if not await settle_loss(link, reach, row["newest_epoch"]):
         return Recovery(p, False, f"{reason}; it changed meanwhile: run this again")

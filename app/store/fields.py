@@ -23,7 +23,7 @@ CLOSED = "closed"  # why the partition takes and shows nothing; it has no epoch 
 EPOCH_BEGINS_AFTER = "epoch_begins_after"  # seq before the epoch's first entry
 RECOVERED = "recovered"  # the epoch that a recovery began: what was lost before it is settled
 REBUILT = "rebuilt"  # seq of the entry with which the log goes on behind a rebuild
-STATE_VERSION = "state_version"  # of the deployment's state in Postgres: all of it is here; of the deployment, too
+STATE_VERSION = "state_version"  # `<version> <token>` up to which the state is here; of the deployment, too
 CHANGES = "changes"  # number of the latest change of a namespace or an API key that was announced here
 PROFILES = "profiles"  # the same of a profile; keys.changes has `<field>:<n>`, what the latest ones were
 

@@ -11,33 +11,24 @@ from . import fields, keys
 from .log import begin_call, digest_in, entry_call
 from .log_format import parse_place
 from .partitions import LEDGER_BEHIND
+from .state_history import StateNote
 
 #: Why a partition cannot be compared whose node was left out.
 AWAY = "its node of Redis does not answer"
 _HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION)
 
 
-def state_behind(redis_version: int, state_version: int) -> str | None:
-    """What is wrong where Redis was told of a later version of the deployment's state than Postgres has."""
-    if redis_version <= state_version:
-        return None
-    return (
-        f"{LEDGER_BEHIND}: Postgres has version {state_version} of the state, Redis was told of {redis_version}: "
-        "this Postgres is an older one, and would give revoked keys and hidden users back"
-    )
-
-
 class PartitionReach(NamedTuple):
     """One partition as Redis has it. epoch, seq: of its latest entry; 0 where the head is lost. checked, closed: its
-    marks; None where there is none. state_version: which changes of the deployment's state are published in it. loss:
-    why it cannot be trusted; None: it can."""
+    marks; None where there is none. state: which changes of the deployment's state are published in it. loss: why it
+    cannot be trusted; None: it can."""
 
     partition: int
     epoch: int
     seq: int
     checked: str | None
     closed: str | None
-    state_version: int
+    state: StateNote
     loss: str | None
 
     @property
@@ -84,18 +75,20 @@ async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list
 def _reach(offset: asyncpg.Record, head: Any, entries: Any, begin: Any) -> PartitionReach:
     p = offset["partition"]
     if head is None:
-        return PartitionReach(p, 0, 0, None, None, 0, AWAY)
+        return PartitionReach(p, 0, 0, None, None, StateNote(0), AWAY)
     if isinstance(head, Exception):
-        return PartitionReach(p, 0, 0, None, None, 0, f"Redis refuses {keys.meta(p)}: {head}")
-    epoch, seq, flushed, checked, closed, state_version = (None if value is None else value.decode() for value in head)
+        return PartitionReach(p, 0, 0, None, None, StateNote(0), f"Redis refuses {keys.meta(p)}: {head}")
+    epoch, seq, flushed, checked, closed, state = (None if value is None else value.decode() for value in head)
     try:
         place = int(epoch or 0), int(seq or 0)
         loss: str | None = f"Redis lost its head, {keys.meta(p)}"
         if epoch and seq:
             loss = _loss(offset, place, flushed or "0-0", entries, begin)
-        return PartitionReach(p, *place, checked, closed, int(state_version or 0), loss)
+        return PartitionReach(p, *place, checked, closed, StateNote.parse(state), loss)
     except ValueError:
-        return PartitionReach(p, 0, 0, checked, closed, 0, f"{keys.meta(p)}: a field is not what it should be")
+        return PartitionReach(
+            p, 0, 0, checked, closed, StateNote(0), f"{keys.meta(p)}: a field is not what it should be"
+        )
 
 
 def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any, begin: Any) -> str | None:

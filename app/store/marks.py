@@ -21,17 +21,16 @@ from ..task_end import end_all
 from . import fields, keys
 from .announcements import Announcer
 from .apply import APPLY, CallRefused
-from .ledger_reach import PartitionReach, look_twice, read_reach, state_behind
+from .ledger_reach import PartitionReach, look_twice, read_reach
 from .open_hides import open_hides, take_off
 from .partitions import (
     LEDGER_BEHIND,
     NO_DEPLOYMENT,
     is_deployment_checked,
     mark_deployment,
-    note_published,
     read_deployment,
-    read_state_versions,
 )
+from .state_history import StateNote, compare_state, note_published, read_state_notes
 from .state_publication import PUBLISHING_SCRIPTS, StatePublication
 
 _STORES_LOST = (
@@ -121,18 +120,18 @@ async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
     async def read_offsets() -> list[asyncpg.Record]:
         return [row for row in await fetch("get_offsets") if node.has(keys.meta(row["partition"]))]
 
-    versions = await read_state_versions(node, [row["partition"] for row in await read_offsets()])
+    notes = await read_state_notes(node, [row["partition"] for row in await read_offsets()])
     deployment = await read_deployment(node) if node.has(keys.DEPLOYMENT) else None
     row = next(iter(await fetch("get_deployment")), None)
     if row is None or (node.has(keys.DEPLOYMENT) and (deployment is None or deployment.id != row["id"])):
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
-    version = row["state_version"]
-    behind = state_behind(max(versions, default=0), version)
+    state, behind = await compare_state(fetch, list(notes.values()))
     reaches = await look_twice(node, read_offsets)
     await _close(node, {reach: _reason(reach) or behind for reach in reaches})
     if behind is None:
         whole = [reach for reach in reaches if reach.is_whole]
-        await _bring_up_to_date(node, connection, whole, deployment=row, since=min(versions, default=version))
+        since = min(notes.values(), default=state).version
+        await _bring_up_to_date(node, connection, whole, partitions=row["partitions"], state=state, since=since)
 
 
 async def _bring_up_to_date(
@@ -140,29 +139,31 @@ async def _bring_up_to_date(
     connection: asyncpg.Connection,
     reaches: Sequence[PartitionReach],
     *,
-    deployment: asyncpg.Record,
+    partitions: int,
+    state: StateNote,
     since: int,
 ) -> None:
-    """Tells a node what has changed since a version of the state, and marks partitions that bear no mark of it."""
-    fetch, version, count = _fetch_on(connection), deployment["state_version"], deployment["partitions"]
+    """Tells a node what has changed since a version of the state, and marks partitions that bear no mark of it.
+    partitions: of the deployment."""
+    fetch = _fetch_on(connection)
     unmarked = [reach for reach in reaches if reach.checked != _server_id(node, reach)]
     is_marked = not node.has(keys.DEPLOYMENT) or await is_deployment_checked(node)
-    since = min([since, *(reach.state_version for reach in reaches)])
-    if not unmarked and is_marked and since == version:
+    since = min([since, *(reach.state.version for reach in reaches)])
+    if not unmarked and is_marked and since == state.version:
         return
-    announcer = Announcer(fetch, node.run, count, is_cluster=node.is_cluster)
-    await StatePublication(fetch, node, announcer, count).publish_changes(since, version)
+    announcer = Announcer(fetch, node.run, partitions, is_cluster=node.is_cluster)
+    await StatePublication(fetch, node, announcer, partitions).publish_changes(since, state.version)
     if unmarked:
         # It may have lost announcements that nobody has heard of.
         await announcer.announce_everything()
     former: list[RedisRefused] = []
     for reach in unmarked:
         try:
-            await _mark(node, connection, reach, version)
+            await _mark(node, connection, reach, state)
         except RedisRefused as error:
             former.append(error)
     marked = {reach.partition for reach in reaches} - {reach.partition for reach in unmarked}
-    await note_published(node, marked, version)
+    await note_published(node, marked, state)
     if node.has(keys.DEPLOYMENT):
         await mark_deployment(node)
     if former:
@@ -188,26 +189,26 @@ async def _close(link: RedisLink, reasons: Mapping[PartitionReach, str | None]) 
             await reopen_partition(link, reach.partition, reach.closed)
 
 
-async def _mark(link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, version: int) -> None:
+async def _mark(link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, state: StateNote) -> None:
     """Marks a partition that has everything. One on whose boards users may stand who are to be hidden begins an epoch
     that nobody else knows of, and is marked once they are gone."""
     fetch = _fetch_on(connection)
     intents = await open_hides(fetch, reach.partition)
-    if intents and await _begin_epoch(link, connection, reach, _HIDING, version):
+    if intents and await _begin_epoch(link, connection, reach, _HIDING, state):
         await take_off(fetch, link, reach.partition, _HIDING, intents)
         (reach,) = await read_reach(link, await fetch("get_offsets_of", [reach.partition]))
-    await _begin_epoch(link, connection, reach, _server_id(link, reach), version)
+    await _begin_epoch(link, connection, reach, _server_id(link, reach), state)
 
 
 async def _begin_epoch(
-    link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, mark: str, version: int
+    link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, mark: str, state: StateNote
 ) -> bool:
     """Whether an epoch began with the mark. In Postgres first: an epoch that Redis forgets is never used again. From
     then on the ledger takes nothing of the epoch before that this Redis does not have: a persister may still read a
     former primary. RedisRefused where this is one."""
     p = reach.partition
     epoch = await connection.fetchval(queries()["raise_epoch"], p, reach.epoch)
-    args = [mark, reach.epoch, reach.seq, epoch, version]
+    args = [mark, reach.epoch, reach.seq, epoch, str(state)]
     transaction = connection.transaction()
     await transaction.start()
     reply: object = None

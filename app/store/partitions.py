@@ -1,7 +1,7 @@
 """Partitions in Redis: their heads, their creation, and checks whether this Redis can be used."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,10 @@ from .apply import ELSEWHERE, CallRefused, PartitionHead
 
 INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
-SET_IF_NEWER = load("set_if_newer")
 ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
-#: How Redis is laid out. 5: each partition has the numbers of the latest changes.
-FORMAT = 5
+#: How Redis is laid out. 6: the notes of the state bear tokens.
+FORMAT = 6
 #: Why a partition without a valid mark is not used.
 UNCHECKED = "Redis has started anew, and Postgres has not answered yet whether it lacks acknowledged entries"
 #: What is wrong where Redis holds no deployment, or another one.
@@ -167,26 +166,6 @@ async def mark_deployment(link: RedisLink) -> None:
     await ask(link, ("HSET", keys.DEPLOYMENT, fields.CHECKED, link.server_id(keys.DEPLOYMENT)), what=keys.DEPLOYMENT)
 
 
-async def read_state_version(link: RedisLink) -> int:
-    """Up to which version of the deployment's state Redis was told of namespaces, keys, users and profiles.
-    RedisRefused."""
-    return int(await ask(link, ("HGET", keys.DEPLOYMENT, fields.STATE_VERSION), what=keys.DEPLOYMENT) or 0)
-
-
-async def read_state_versions(link: RedisLink, partitions: Iterable[int]) -> list[int]:
-    """The same of the deployment and of those of some partitions that have a head. RedisRefused."""
-    hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
-    replies = await ask_all(link, [("HGET", key, fields.STATE_VERSION) for key in hashes])
-    return [int(reply) for reply in replies if reply is not None]
-
-
-async def note_published(link: RedisLink, partitions: Iterable[int], state_version: int) -> None:
-    """Records that all of the deployment's state up to a version is published, in the deployment and in partitions; a
-    later version stays. RedisRefused."""
-    hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
-    await ask_all(link, [evalsha(SET_IF_NEWER, [key], [fields.STATE_VERSION, state_version]) for key in hashes])
-
-
 async def rotate_generations(
     link: RedisLink, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
 ) -> None:
@@ -197,12 +176,11 @@ async def rotate_generations(
     await ask(link, evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max]))
 
 
-async def open_partitions(link: RedisLink, partitions: list[int], state_version: int) -> None:
-    """Creates the heads of partitions that have none; one that has stays as it is. state_version: that of the
-    deployment's state, of which nothing is to be published in them."""
+async def open_partitions(link: RedisLink, partitions: list[int], state_note: str) -> None:
+    """Creates the heads of partitions that have none; one that has stays as it is. state_note: how far the
+    deployment's state needs no publishing in them (app/store/state_history.py)."""
     calls = [
-        evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT, link.server_id(keys.meta(p)), state_version])
-        for p in partitions
+        evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT, link.server_id(keys.meta(p)), state_note]) for p in partitions
     ]
     await ask_all(link, calls, what="to open a partition")
 

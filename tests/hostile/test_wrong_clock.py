@@ -25,6 +25,7 @@ from app.persist.faults import Faults
 from app.persist.ledger_session import LedgerSession
 from app.persist.ledger_writer import report_faults
 from app.persist.open_windows import OpenWindows
+from app.persist.state_guard import StateGuard
 from app.persist.window_closer import WindowCloser
 from app.persist.worker import Worker
 from app.settings import read_settings
@@ -108,6 +109,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
                 link=link,
                 apply_link=link,
                 archive_link=link,
+                guard=StateGuard(link, 16),
                 leases={},
                 buckets=BucketSchedule(),
                 windows=OpenWindows(),

@@ -36,7 +36,7 @@ CRASH = [
     Mutant(
         "faults: an older Redis is told what has changed since",
         "app/store/marks.py",
-        "    await StatePublication(fetch, node, announcer, count).publish_changes(since, version)\n",
+        "    await StatePublication(fetch, node, announcer, partitions).publish_changes(since, state.version)\n",
         "",
         FAULTS,
     ),

@@ -7,6 +7,7 @@ from tests.mutants.crash import CRASH
 from tests.mutants.former_primary import FORMER_PRIMARY
 from tests.mutants.ledger_chain import CHAIN
 from tests.mutants.mutant import Mutant
+from tests.mutants.older_postgres import OLDER_POSTGRES
 
 APPLY, VISIBILITY = "tests/lua/test_apply.py", "tests/lua/test_visibility.py"
 CLOSED, QUOTAS = "tests/lua/test_closed_windows.py", "tests/lua/test_quotas.py"
@@ -234,7 +235,7 @@ SERVER = [
     Mutant(
         "a Redis is told what it was not told before it is used",
         "app/store/marks.py",
-        "    await StatePublication(fetch, node, announcer, count).publish_changes(since, version)\n",
+        "    await StatePublication(fetch, node, announcer, partitions).publish_changes(since, state.version)\n",
         "",
         ("tests/crash/test_state.py::test_an_older_redis_gives_nothing_back_that_was_taken_away",),
     ),
@@ -343,5 +344,5 @@ ANNOUNCEMENTS = [
     ),
 ]
 
-_ELSEWHERE = [*CHAIN, *CRASH, *FORMER_PRIMARY]
+_ELSEWHERE = [*CHAIN, *CRASH, *FORMER_PRIMARY, *OLDER_POSTGRES]
 MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS, *_ELSEWHERE]

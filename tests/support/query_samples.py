@@ -47,6 +47,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_keys": (),
     "get_keys_by_id": (["k1", "none"],),
     "get_state_changes": (0, 100, 100),
+    "get_state_history": ([1, 2],),
     "delete_old_state_changes": (100,),
     "take_change_numbers": ("changes", 0, 1),
     "get_change_number": ("changes",),

@@ -82,7 +82,7 @@ def _checked_lease(p: int) -> Lease:
 
 def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreServices:
     parts = dict.fromkeys(
-        ("capacity", "link", "apply_link", "archive_link", "buckets", "windows", "archivist", "clock")
+        ("capacity", "link", "apply_link", "archive_link", "guard", "buckets", "windows", "archivist", "clock")
     )
     return ChoreServices(
         settings=Settings(),
@@ -164,6 +164,27 @@ def test_a_failure_everywhere_is_one_unit_and_stops_no_other_chore() -> None:
 
     asyncio.run(_services(faults, {}).alone(unit, fail)(SESSION))
     assert not faults.is_due(unit)
+
+
+def test_a_chore_is_left_out_while_postgres_is_older_than_redis() -> None:
+    refusals: list[str | None] = ["ledger_behind: ...", None]
+    runs: list[Any] = []
+
+    class Guard:
+        async def refusal(self, fetch: Any) -> str | None:
+            return refusals.pop(0)
+
+    async def run(session: Any) -> None:
+        runs.append(session)
+
+    class Session:
+        fetch = None
+
+    guarded, session = _services(Faults(), {}, guard=Guard()).by_state(run), Session()
+    asyncio.run(guarded(session))  # type: ignore[arg-type]
+    assert not runs
+    asyncio.run(guarded(session))  # type: ignore[arg-type]
+    assert runs == [session]
 
 
 def test_the_lists_name_each_chore_once() -> None:

@@ -1,4 +1,4 @@
--- depends: 0001.namespaces
+-- depends: 0001.deployment
 
 -- Ledger rows hold numbers; the names are here, where erasure may change them.
 CREATE TABLE users (

@@ -1,7 +1,8 @@
 -- depends:
 
 -- The one row of a deployment. erasure_count: how many users were erased; who keeps users' numbers by name forgets them
--- when it rises. state_version: how many changes there were of namespaces, API keys, what is wished for users, and profiles.
+-- when it rises. state_version: how many changes there were of namespaces, API keys, what is wished for users, and profiles;
+-- state_token: the token of the last one, empty where there was none.
 -- key_proof: of the digest key with which the deployment was made (app/access/digest_key.py); empty: it has none.
 CREATE TABLE deployment (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -9,16 +10,20 @@ CREATE TABLE deployment (
     partitions smallint NOT NULL,
     erasure_count bigint NOT NULL DEFAULT 0,
     state_version bigint NOT NULL DEFAULT 0,
+    state_token text NOT NULL DEFAULT '',
     key_proof text NOT NULL DEFAULT ''
 );
 
 -- The latest of these changes: what has changed, to be read where it stands now. id: that of a namespace or an API key, or
--- the number of a user; namespace_id: where something is wished for the user, or is their profile; 0: everywhere.
+-- the number of a user; namespace_id: where something is wished for the user, or is their profile; 0: everywhere. token: when
+-- it was made, in microseconds since 1970, and 64 random bits. A Postgres that was restored and changed has the same versions
+-- again, and never the same tokens.
 CREATE TABLE state_changes (
     version bigint PRIMARY KEY,
     kind text NOT NULL,
     id text NOT NULL,
-    namespace_id integer NOT NULL
+    namespace_id integer NOT NULL,
+    token text NOT NULL
 );
 
 -- The numbers by which partitions in Redis are told that something has changed: of namespaces and API keys (`changes`), and of
@@ -35,11 +40,14 @@ CREATE FUNCTION record_state_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
     next_version bigint;
+    next_token text := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint || '-' ||
+        substr(replace(gen_random_uuid()::text, '-', ''), 17);
 BEGIN
-    UPDATE deployment SET state_version = state_version + 1 RETURNING state_version INTO next_version;
+    UPDATE deployment SET state_version = state_version + 1, state_token = next_token
+    RETURNING state_version INTO next_version;
     IF next_version IS NOT NULL THEN
         INSERT INTO state_changes
-        VALUES (next_version, TG_ARGV[0], changed ->> TG_ARGV[1], coalesce((changed ->> 'namespace_id')::int, 0));
+        VALUES (next_version, TG_ARGV[0], changed ->> TG_ARGV[1], coalesce((changed ->> 'namespace_id')::int, 0), next_token);
     END IF;
     RETURN NULL;
 END

@@ -4,7 +4,7 @@ The persisters complete what is not done when the answer is due or this process 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -109,9 +109,12 @@ class VisibilityIntents:
             await self.send_state(intent, person.open)
             await self._caught_up(person.open)
             plans = await plan(self._postgres.fetch, intent, person.open)
-            done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
-            # What the ledger does not hold may be lost with the log's end: then it is done again.
-            await self._caught_up([p for p in done if p in plans])
+            places = {p: (0, 0) for p in person.open if p not in plans}
+            for p in plans:
+                moved = await move(self._submit, p, plans[p])
+                if moved.done:
+                    places[p] = moved.place
+            done = await self._recorded(intent.number, places)
             rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
             remaining = int(rows[0]["pending"]) if rows else 0
         except Problem:
@@ -121,7 +124,20 @@ class VisibilityIntents:
     async def _caught_up(self, partitions: Sequence[int]) -> None:
         """Waits until the ledger has what these partitions have applied so far. StoreUnavailable."""
         raw = await asyncio.gather(*(self._call(last_seq_call(p)) for p in partitions))
-        marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
+        await self._reached(dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True)))
+
+    async def _recorded(self, number: int, places: Mapping[int, tuple[int, int]]) -> list[int]:
+        """The partitions in whose ledger a user's move stands at its place, which is waited for; at (0, 0) nothing
+        moved. What the ledger lacks may be lost with the log's end: then it is done again. Redis is not asked where
+        its log ends: that may be less by then. StoreUnavailable."""
+        moves = [(p, *place) for p, place in places.items() if place != (0, 0)]
+        await self._reached({p: seq for p, _, seq in moves})
+        columns = [list(column) for column in zip(*moves, strict=True)]
+        rows = await self._postgres.fetch("find_moves", number, *columns) if moves else []
+        return [*(p for p, place in places.items() if place == (0, 0)), *(row["partition"] for row in rows)]
+
+    async def _reached(self, marks: Mapping[int, int]) -> None:
+        """Waits until the ledger is at a seq in each of some partitions. StoreUnavailable."""
         pauses = Pauses(APPLY_S_MAX)
         while True:
             rows = await self._postgres.fetch("get_offsets")

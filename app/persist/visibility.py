@@ -13,7 +13,7 @@ from ..model.visibility import ERASE, RELEASE, VisibilityIntent
 from ..store.announcements import Announcer
 from ..store.apply import CallRefused, Outcome
 from ..store.ledger_offset import LedgerOffset
-from ..store.partitions import last_seq_call
+from ..store.partitions import last_place_call
 from ..store.profile_cache import forget_name_call, forget_own_name_call
 from ..store.visibility import clear_state_call, delete_values_call, intent_from_row, move, plan, state_call
 from .erase import finish
@@ -32,7 +32,7 @@ class VisibilityWorker:
         self._faults = Faults() if faults is None else faults
         self._link = link
         self._apply_link = apply_link
-        self._marks: dict[tuple[int, int], int] = {}
+        self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._after = 0
 
     async def apply_intents(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
@@ -71,11 +71,13 @@ class VisibilityWorker:
             await self._call(clear_state_call(p, intent))
             return True
         await self._call(state_call(p, intent, sure=True))
-        at = (intent.version, p)
-        if at not in self._marks:
-            # When the ledger has reached this seq, it has everything that was applied before the state was set.
-            self._marks[at] = int(await self._call(last_seq_call(p)))
-        if offset.seq < self._marks[at]:
+        at, (epoch, seq) = (intent.version, p), await self._call(last_place_call(p))
+        # When the ledger has reached this place, it has everything that was applied before the state was set. In a new
+        # epoch that place may be lost.
+        mark = self._marks.setdefault(at, (int(epoch), int(seq)))
+        if mark[0] != int(epoch):
+            mark = self._marks[at] = int(epoch), int(seq)
+        if offset.seq < mark[1]:
             return False
 
         partition_round = PartitionRound(self._apply_link, p, offset)
@@ -88,7 +90,7 @@ class VisibilityWorker:
             moved = await move(submit, p, entries)
         except CallRefused:
             return False
-        if not moved.done or moved.seq > offset.seq:
+        if not moved.done or moved.place[1] > offset.seq:
             return False  # What the ledger does not hold may be lost with the log's end.
         if intent.desired_state == ERASE and not await self._is_clear(session, intent, p, entries):
             del self._marks[at]  # A heal that comes meanwhile names the user, too.

@@ -31,10 +31,10 @@ Submit = Callable[[int, list[PlannedEntry]], Awaitable[list[Outcome]]]
 
 
 class MoveOutcome(NamedTuple):
-    """The result of applying a user's entries in a partition. seq: of the last one, 0 without any."""
+    """The result of applying a user's entries in a partition. place: epoch and seq of the last one; zeros: none."""
 
     done: bool
-    seq: int
+    place: tuple[int, int]
 
 
 def intent_from_row(row: asyncpg.Record) -> VisibilityIntent:
@@ -87,12 +87,12 @@ async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]
 async def move(submit: Submit, p: int, entries: Sequence[PlannedEntry]) -> MoveOutcome:
     """Applies a partition's entries, some at a time. If one is refused, it is not done and must be tried again
     later."""
-    last = 0
+    last = 0, 0
     for part in portions(entries):
         for outcome in await submit(p, list(part.entries)):
             if outcome.code not in ("applied", "duplicate"):
                 return MoveOutcome(False, last)
-            last = max(last, outcome.seq or 0)
+            last = max(last, (outcome.epoch or 0, outcome.seq or 0))
     return MoveOutcome(True, last)
 
 

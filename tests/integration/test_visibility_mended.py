@@ -2,15 +2,22 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
+import pytest
 
-from app.drivers.redis import RedisConnection
+from app.admin import visibility_intents
+from app.admin.visibility_intents import VisibilityIntents
+from app.drivers.postgres import Postgres
+from app.drivers.redis import Call, RedisConnection, ask
+from app.model.entry import PlannedEntry
 from app.persist.ledger_session import LedgerSession
 from app.persist.visibility import VisibilityWorker
 from app.persist.worker import SCRIPTS
 from app.store import keys
-from app.store.apply import APPLY
+from app.store.apply import APPLY, Outcome
+from app.store.partitions import last_place_call
 from tests.conftest import Stack
 from tests.support.visibility_race import Race, path
 
@@ -73,6 +80,50 @@ def _looked(stack: Stack) -> list[int]:
         return [p for row in rows for p in row["pending_partitions"]]
 
     return asyncio.run(look())
+
+
+@pytest.mark.parametrize(("behind", "left_open"), [(0, 1), (5, 16)])
+def test_moves_that_redis_lost_again_are_not_taken_for_done(
+    own_stack: Stack, behind: int, left_open: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis applied them and lost them with its log's end. The ledger has others at their places, or is not there
+    (behind: by how much). left_open: partitions where it is for a persister to do."""
+    monkeypatch.setattr(visibility_intents, "APPLY_S_MAX", 0.2)
+    with own_stack.client() as api:
+        race = Race(api, "race")
+        race.grants(ann=9, bob=7)
+        own_stack.wait_flushed()
+        own_stack.kill("persist")
+        assert _left_open(own_stack, race.user("ann"), behind) == left_open
+        own_stack.start("persist")
+        _wait_settled(own_stack)
+        assert race.board() == [("bob", 1, 7)]
+
+
+def _left_open(stack: Stack, user: str, behind: int) -> int:
+    """In how many partitions a server's hide is not done whose moves are lost as soon as they were applied."""
+
+    async def hide() -> int:
+        postgres, link = Postgres(stack.postgres.url), RedisConnection(stack.redis.url, SCRIPTS)
+
+        turn = asyncio.Lock()
+
+        async def call(one: Call) -> Any:
+            async with turn:
+                return await ask(link, one, what="a call")
+
+        async def submit(p: int, entries: list[PlannedEntry]) -> list[Outcome]:
+            epoch, seq = map(int, await call(last_place_call(p)))
+            return [Outcome("applied", epoch, seq + behind, 0, 0, None) for _ in entries]
+
+        try:
+            intents = VisibilityIntents(postgres, call, submit, 16)
+            return await intents.carry_out(await intents.change(user, "admin", by_admin=True))
+        finally:
+            await link.close()
+            await postgres.close()
+
+    return asyncio.run(hide())
 
 
 def test_a_state_that_redis_lost_is_there_again_after_migrate(own_stack: Stack) -> None:

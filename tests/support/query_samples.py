@@ -165,6 +165,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "hide_user_in_archives": (5, 0),
     "put_intent": (5, "u5", "hide", "key", 0),
     "confirm_intent": (100, 1, [0]),
+    "find_moves": (100, [0, 0], [1, 1], [ENDS, ENDS - 5]),
     "get_open_intents": ([0], 0, 50),
     "get_hiding_intents": (0, 50),
     "get_intent": (100,),

@@ -52,6 +52,13 @@ RETURNING user_number, name, version, desired_state, actor, namespace_id, pendin
 UPDATE visibility_intents SET pending_partitions = ARRAY(SELECT unnest(pending_partitions) EXCEPT SELECT unnest($3::smallint[]))
 WHERE user_number = $1 AND version = $2 RETURNING cardinality(pending_partitions) AS pending;
 
+-- name: find_moves
+-- Of places in partitions ($2, epoch $3, seq $4), those at which the ledger holds an entry of a user ($1). O(log n) each.
+SELECT x.partition FROM unnest($2::smallint[], $3::int[], $4::bigint[]) AS x (partition, epoch, seq)
+CROSS JOIN LATERAL (
+    SELECT FROM ledger WHERE partition = ANY($2) AND partition = x.partition AND epoch = x.epoch AND seq = x.seq
+      AND user_number = $1 OFFSET 0) AS l;
+
 -- name: get_open_intents
 -- What some partitions have not confirmed, by version behind one.
 SELECT user_number, name, version, desired_state, actor, namespace_id, pending_partitions FROM visibility_intents

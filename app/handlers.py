@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .admin.erasures import Erasures
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
+from .admin.state_gate import StateGate
 from .admin.user_handlers import UserHandlers, user_rate_limit
 from .admin.visibility_intents import VisibilityIntents
 from .endpoints import Endpoint
@@ -67,7 +68,8 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
     cache = ResponseCache(s.batcher, s.profile_cache)
     stats = _stats(s, authorizer)
-    intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions)
+    gate = StateGate(s.postgres.writes.fetch, s.batcher.call, s.partitions)
+    intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions, gate.check)
     rate_limit = user_rate_limit() if s.settings.quotas == "on" else None
     return Handlers(
         grants=_grants(s, rules_lock),
@@ -93,7 +95,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         search=UserSearch(s.postgres, authorizer),
         activity=ActivityHandlers(s.postgres, s.batcher, authorizer),
         events=EventHandlers(s.postgres, s.batcher, s.keyring),
-        namespaces=_namespaces(s),
+        namespaces=_namespaces(s, gate),
         profiles=ProfileHandlers(
             postgres=s.postgres,
             batcher=s.batcher,
@@ -105,7 +107,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         ),
         users=UserHandlers(
             intents=intents,
-            erasures=Erasures(s.postgres.writes),
+            erasures=Erasures(s.postgres.writes, gate.check),
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
             rate_limit=rate_limit,
@@ -160,7 +162,7 @@ def _stats(s: Services, authorizer: ReadAuthorizer) -> StatsHandlers:
     )
 
 
-def _namespaces(s: Services) -> NamespaceHandlers:
+def _namespaces(s: Services, gate: StateGate) -> NamespaceHandlers:
     return NamespaceHandlers(
         postgres=s.postgres.writes,
         batcher=s.batcher,
@@ -169,6 +171,7 @@ def _namespaces(s: Services) -> NamespaceHandlers:
         keyring=s.keyring,
         partitions=s.partitions,
         clock=s.clock,
+        check_state=gate.check,
         key_namespaces_max=s.settings.key_namespaces_max if s.settings.quotas == "on" else None,
     )
 

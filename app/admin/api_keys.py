@@ -9,17 +9,18 @@ from ..settings import Settings
 from ..store.announcements import Announcer
 from ..store.changes import ANNOUNCE_CHANGE, Changed
 from ..store.namespace_cache import SET_IF_NEWER, publish_key_call, retract_key_call
+from .state_gate import check_state
 
 
 async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
-    """Creates a key with valid scopes. Returns its token, which is not stored. StoreUnavailable."""
+    """Creates a key with valid scopes. Returns its token, which is not stored. StoreUnavailable, Recovering."""
     token, record = new_key(tuple(scopes))
     await _write(settings, "create_key", record.id, record.hash, list(record.scopes), publish=publish_key_call(record))
     return token
 
 
 async def revoke_key(settings: Settings, key_id: str) -> bool:
-    """Revokes a key on every server. Returns whether it was active. StoreUnavailable.
+    """Revokes a key on every server. Returns whether it was active. StoreUnavailable, Recovering.
 
     It updates Redis also for a key that Postgres revoked before, because that call may have failed in between.
     """
@@ -33,6 +34,7 @@ async def _write(settings: Settings, query: str, key_id: str, *args: object, pub
         RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER]),
     )
     try:
+        await check_state(postgres, link)
         rows = await postgres.fetch(query, key_id, *args)
         deployment = await postgres.fetch_one("get_deployment")
         # Where the node of all keys is away, servers that hear of the change ask Postgres.

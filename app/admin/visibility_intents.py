@@ -17,6 +17,7 @@ from ..model.namespace import Namespace
 from ..model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent
 from ..store.partitions import last_seq_call
 from ..store.visibility import Fetch, Submit, intent_from_row, move, plan, state_call
+from .state_gate import CheckState
 
 #: Seconds that a request waits until the ledger has what the partitions applied; after them a persister carries the
 #: intent out.
@@ -39,12 +40,18 @@ class VisibilityRecord(NamedTuple):
 
 class VisibilityIntents:
     """The visibility intents of users and admins. call: a gathered read of Redis; submit: hands entries to the
-    committer."""
+    committer; check_state: before each change."""
 
     def __init__(
-        self, postgres: Postgres, call: Callable[[Call], Awaitable[Any]], submit: Submit, partitions: int
+        self,
+        postgres: Postgres,
+        call: Callable[[Call], Awaitable[Any]],
+        submit: Submit,
+        partitions: int,
+        check_state: CheckState,
     ) -> None:
         self._postgres = postgres
+        self._check_state = check_state
         self._call = call
         self._submit = submit
         self._partitions = range(partitions)
@@ -61,7 +68,8 @@ class VisibilityIntents:
     ) -> VisibilityRecord:
         """Sets one of the two causes that take a user off the boards. `first` gets the user's number and runs in the
         same transaction. An unknown user gets a number, unless the request is to unhide. namespace: where it applies;
-        None: everywhere. UserErasing, UserNotFound, StoreUnavailable."""
+        None: everywhere. UserErasing, UserNotFound, StoreUnavailable, Recovering."""
+        await self._check_state()
         ns = 0 if namespace is None else namespace.id
         while True:
             async with self._postgres.transaction() as fetch:

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from ..admin.erasures import Erasures
+from ..admin.state_gate import check_state
 from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection
 from ..settings import read_settings
 from .finding import FindingError
 
@@ -17,8 +19,13 @@ def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
     settings = read_settings()
 
     async def work() -> bool:
-        erasures = Erasures(Postgres(settings.postgres_url))
-        return await erasures.erased(await erasures.erase(user, "cli"), 60)
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [])
+        try:
+            erasures = Erasures(postgres, lambda: check_state(postgres, link))
+            return await erasures.erased(await erasures.erase(user, "cli"), 60)
+        finally:
+            await link.close()
+            await postgres.close()
 
     if not asyncio.run(work()):
         raise FindingError("the erasure is recorded and not done yet: is a persister running?")

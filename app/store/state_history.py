@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ..drivers.postgres import Fetch
-from ..drivers.redis import RedisLink, RedisRefused, ask_all, evalsha
+from ..drivers.redis import Call, RedisLink, RedisRefused, ask_all, evalsha
 from . import fields, keys
 from .namespace_cache import SET_IF_NEWER
 from .partitions import LEDGER_BEHIND
@@ -76,14 +76,18 @@ def _behind(latest: StateNote, tokens: Mapping[int, str], notes: Collection[Stat
 async def read_state_notes(link: RedisLink, partitions: Iterable[int]) -> dict[str, StateNote]:
     """The notes of the deployment and of some partitions, by key; of those that have one. RedisRefused."""
     hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
-    replies = await ask_all(
-        link, [("HGET", key, fields.STATE_VERSION) for key in hashes], what="the notes of the state"
-    )
+    replies = await ask_all(link, [note_call(key) for key in hashes], what="the notes of the state")
     noted = zip(hashes, replies, strict=True)
-    return {key: _parse(key, reply) for key, reply in noted if reply is not None}
+    return {key: parse_note(key, reply) for key, reply in noted if reply is not None}
 
 
-def _parse(key: str, reply: bytes) -> StateNote:
+def note_call(key: str) -> Call:
+    """Asks for the note of the deployment or of a partition's meta. O(1)."""
+    return ("HGET", key, fields.STATE_VERSION)
+
+
+def parse_note(key: str, reply: bytes) -> StateNote:
+    """The note in the reply. RedisRefused."""
     try:
         return StateNote.parse(reply.decode())
     except ValueError:

@@ -119,3 +119,40 @@ def test_a_new_server_alone_refuses_an_older_postgres_that_was_changed(own_stack
         own_stack.start("serve", ready=False)
         wait_refused(client)
         deployment.check_nothing_is_back()
+
+
+CHANGES = [
+    ("PUT", "/v1/namespaces/new", {}),
+    ("PUT", "/v1/namespaces/race", {"mode": "live"}),
+    ("DELETE", "/v1/namespaces/race?confirm=race", None),
+    ("POST", "/v1/users/otter/hide", None),
+    ("POST", "/v1/users/seal/unhide", None),
+    ("POST", "/v1/namespaces/race/users/otter/hide", None),
+    ("PUT", "/v1/users/otter", {"display_name": "Young Otter"}),
+    ("PUT", "/v1/namespaces/race/users/otter", {"display_name": "Young Otter"}),
+    ("DELETE", "/v1/users/otter", None),
+]
+
+
+@pytest.mark.timeout(120)
+def test_no_change_of_the_state_is_taken_by_an_older_postgres(own_stack: Any) -> None:
+    """No persister runs, and the server's marks are valid: the changes themselves ask."""
+    with own_stack.client() as client:
+        deployment = Deployment(own_stack, client)
+        deployment.begin()
+        copy_postgres(own_stack)
+        deployment.change()
+        own_stack.kill("persist")
+        swap_postgres(own_stack)
+        change_state(own_stack, 40)
+        key = own_stack.sql("SELECT id FROM api_keys WHERE revoked_at IS NULL LIMIT 1")[0][0]
+        before = own_stack.sql("SELECT state_version FROM deployment")
+        for method, path, body in CHANGES:
+            answer = client.request(method, path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "recovering"), (path, answer.text)
+            assert "run leaderboard rebuild --from-redis" in answer.json()["detail"]
+        for command in (["keys", "create", "--scope", "read:*"], ["keys", "revoke", key], ["erase", "otter"]):
+            done = own_stack.run(*command)
+            assert (done.returncode, "rebuild --from-redis" in done.stderr) == (1, True), done
+        assert own_stack.sql("SELECT state_version FROM deployment") == before
+        deployment.check_nothing_is_back()

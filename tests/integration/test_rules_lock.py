@@ -156,6 +156,7 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
             partitions=PARTITIONS,
             clock=lambda: 0,
             key_namespaces_max=None,
+            check_state=None,  # type: ignore[arg-type]
         )
         rules = Rules(accept_past=None, scale=2)
         while await slow._put(fenced.name, rules, Principal("test", ())) is None:

@@ -63,7 +63,8 @@ def delete(time: VirtualTime, postgres: Any) -> tuple[int, bytes, list[str]]:
     """Status and body of `DELETE /v1/users/otter`, and whom Redis was told of."""
     intents: Any = Intents()
     unused: Any = None
-    handlers = UserHandlers(intents, RecordedErasures(postgres), unused, Keyring(NamespaceCache(no_call), TOKEN), None)
+    erasures = RecordedErasures(postgres, unused)
+    handlers = UserHandlers(intents, erasures, unused, Keyring(NamespaceCache(no_call), TOKEN), None)
     scope = {
         "type": "http",
         "method": "DELETE",

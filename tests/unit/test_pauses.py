@@ -104,5 +104,5 @@ def test_a_hide_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visibility_intents, "APPLY_S_MAX", WAIT_S)
     store: Any = Behind()
     with pytest.raises(StoreUnavailable):
-        asyncio.run(VisibilityIntents(store, Counted().call, None, 1)._caught_up([0]))  # type: ignore[arg-type]
+        asyncio.run(VisibilityIntents(store, Counted().call, None, 1, None)._caught_up([0]))  # type: ignore[arg-type]
     assert 2 <= store.looks <= LOOKS_MAX

@@ -14,7 +14,7 @@ from ..drivers.redis import RedisConnection, ask
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, tie_place_from_digits
-from ..store.archived_windows import evict_call
+from ..store.archived_windows import evict_call, has_left
 from ..store.board_dump import member_page_call, tie_prefixes_call
 from ..store.boards import user_exists_call
 from ..store.ledger_offset import LedgerOffset
@@ -26,6 +26,7 @@ from .faults import ARCHIVE as ARCHIVE_FAILS
 from .faults import ARCHIVES, Faults, WorkUnit
 from .lease import Lease
 from .ledger_session import LedgerSession
+from .lost_archives import fill_tie_places
 
 log = structlog.get_logger()
 
@@ -120,9 +121,20 @@ class Archivist:
         before = self._differing.get(key)
         if before is not None and monotonic() < before.since + before.pause:
             return
-        boards = await boards_of_window(link, namespace, window)
+        boards, sign = await boards_of_window(link, namespace, window), namespace.sign
         hidden = await hidden_with_balances(link, namespace)
-        if not await session.fetch("get_archived_boards", namespace.id, window):
+        if await session.fetch("get_archived_boards", namespace.id, window):
+            pass  # A persister ended before the boards left Redis.
+        elif await has_left(link, namespace, window):
+            # Postgres is an older one, which lost this archive: Redis has nothing to compare it with.
+            log.warning("an archive is written anew from the ledger", namespace=namespace.name, window=window)
+            async with session.fenced(namespace.partition):
+                await session.execute("fill_new_scores", *_score_arguments(namespace, window, row["seq"], None), sign)
+                if namespace.rules.tie_break == "earliest":
+                    await fill_tie_places(session, namespace, window, row["seq"])
+                boards = [made["board"] for made in await session.fetch("get_new_boards")]
+                await _write_archives(session, namespace, window, {window, *boards}, row["seq"], [])
+        else:
             async with session.fenced(namespace.partition):
                 for board in boards:
                     async for rows in _read_rows(link, namespace, board, hidden):

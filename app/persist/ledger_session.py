@@ -80,6 +80,11 @@ class LedgerSession:
             connection.terminate()
             raise
 
+    @property
+    def connection(self) -> asyncpg.Connection:
+        """For what is read by whole queries of the store."""
+        return self._connection
+
     def terminate(self) -> None:
         """Drops the connection at once."""
         self._connection.terminate()

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..drivers.redis import Call, evalsha
+from ..drivers.redis import Call, RedisConnection, ask, evalsha
 from ..drivers.scripts import load
 from ..model.namespace import Namespace
-from . import keys
+from . import fields, keys
 
 EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 
@@ -32,3 +32,9 @@ def evict_call(
     return evalsha(
         EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *board_keys, *balances], [window, len(board_keys), *flat]
     )
+
+
+async def has_left(link: RedisConnection, namespace: Namespace, window: str) -> bool:
+    """Whether a window is archived as far as Redis knows: its boards are gone from there. RedisRefused; O(1)."""
+    state = await ask(link, ("HGET", keys.namespace(namespace.partition, namespace.id), fields.WINDOW_STATE + window))
+    return state is not None and bytes(state).startswith(b"a")

@@ -36,11 +36,13 @@ USERS = [f"u{i}" for i in range(40)] + [f"v{i}" for i in range(3)]  # the last o
 
 
 class Writer(threading.Thread):
-    """Sends grants and corrections, hides and shows users, in every namespace, until it is stopped."""
+    """Sends grants and corrections, hides and shows users, in every namespace, until it is stopped. has_state: whether
+    it hides, shows and erases users, too."""
 
-    def __init__(self, stack: Any, number: int, stop: threading.Event) -> None:
+    def __init__(self, stack: Any, number: int, stop: threading.Event, *, has_state: bool = True) -> None:
         super().__init__()
         self._client, self._stopped, self._number = stack.client(), stop, number
+        self._has_state = has_state
         self._random = random.Random(number)
         self._granted: list[str] = []
 
@@ -63,6 +65,8 @@ class Writer(threading.Thread):
             self._granted += [f"/v1/namespaces/{space}/grants/{grant['grant_id']}" for grant in grants]
         elif i % 3 == 1:
             self._correct(chance.choice(self._granted))
+        elif not self._has_state:
+            return
         elif i % 29 == 0:
             self._client.delete(f"/v1/users/v{chance.randrange(3)}")
         elif i % 7 == 0:
@@ -88,14 +92,16 @@ class Writer(threading.Thread):
 
 class Writers:
     """Some writers at work, in namespaces that they make; leaving the context stops them. first: the number of the
-    first of them, so that others before them granted other things."""
+    first of them, so that others before them granted other things. has_state: as of a Writer."""
 
-    def __init__(self, stack: Any, count: int = 4, first: int = 0) -> None:
+    def __init__(self, stack: Any, count: int = 4, first: int = 0, *, has_state: bool = True) -> None:
         with stack.client() as client:
             for name, rules in SPACES.items():
                 assert client.put(f"/v1/namespaces/{name}", json=rules).status_code in (200, 201)
         self._stop = threading.Event()
-        self._writers = [Writer(stack, number, self._stop) for number in range(first, first + count)]
+        self._writers = [
+            Writer(stack, number, self._stop, has_state=has_state) for number in range(first, first + count)
+        ]
 
     def __enter__(self) -> Self:
         for writer in self._writers:

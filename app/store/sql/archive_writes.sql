@@ -83,6 +83,19 @@ WHERE (f.sort_key IS DISTINCT FROM h.sort_key OR ($1::boolean AND f.tie_place <>
 UPDATE new_scores f SET tie_place = h.tie_place FROM redis_rows h JOIN users u ON u.name = h.name
 WHERE h.board = f.board AND u.number = f.user_number;
 
+-- name: get_new_boards
+-- The boards of `new_scores`.
+SELECT DISTINCT board FROM new_scores;
+
+-- name: get_new_users
+-- The users of `new_scores`, by number.
+SELECT DISTINCT user_number FROM new_scores ORDER BY user_number;
+
+-- name: put_tie_places
+-- Puts places among equals into `new_scores`: boards, users and places.
+UPDATE new_scores f SET tie_place = x.tie_place FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS x (board, user_number, tie_place)
+WHERE f.board = x.board AND f.user_number = x.user_number;
+
 -- name: put_archived_boards
 -- The archives of the boards named, made where they are missing; a seq only rises.
 INSERT INTO archived_boards (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4

@@ -3,10 +3,8 @@
 `lua/include/aggregation.lua` and `app/store/sql/aggregations.sql` say the same in their languages.
 """
 
-from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 
-from .micros import to_micros
 from .ops import AddToCell, CellOp, SetCell
 
 #: The rule's values.
@@ -77,8 +75,9 @@ class Aggregation:
         """The key of the grant among others that gives their score its tie place."""
         return self.line_key(tie_place, tie_place)
 
-    def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
-        """Of a user's grants on a board the one with the lowest key counts. Not asked of a sum."""
+    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+        """Of a user's grants on a board the one with the lowest key counts. granted_at: microseconds. Not asked of a
+        sum."""
         raise NotImplementedError
 
 
@@ -116,7 +115,7 @@ class _Highest(Aggregation):
     def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
         return self.line_key(others.highest, tie_place)
 
-    def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
+    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         return (-amount,)
 
 
@@ -138,7 +137,7 @@ class _Lowest(Aggregation):
     def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
         return self.line_key(others.lowest, tie_place)
 
-    def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
+    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         return (amount,)
 
 
@@ -162,8 +161,8 @@ class _Latest(Aggregation):
         """The latest grant itself."""
         return 0, tie_place
 
-    def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
-        return -to_micros(granted_at), -seq
+    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+        return -granted_at, -seq
 
 
 def _amounts(after: _Grant | None, others: int | None) -> list[int]:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.integration.test_rebuild import settle
+from tests.support.checked_deployment import verify
 from tests.support.random_writers import Writers
-from tests.support.redis_state import differences, namespace_state
+from tests.support.sealed_namespace import DAY, MONTH, RULES, Space
+from tests.support.waits import until
 
 pytestmark = pytest.mark.own_valkey
 
@@ -32,6 +34,33 @@ def bring_back(stack: Any, older: Path) -> None:
     shutil.rmtree(data)
     subprocess.run(["cp", "-a", older, data], check=True)
     stack.start("postgres")
+
+
+def test_archives_that_an_older_copy_lacks_are_written_anew(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        spaces = [Space(own_stack, api, f"s{i}", **rules) for i, rules in enumerate(RULES)]
+        for space in spaces:
+            space.put(accept_past="P7D")
+        older = copy_postgres(own_stack)
+        own_stack.wait_ready()
+        for space in spaces:
+            for user, amount in (("ann", 3), ("bob", 2), ("cleo", 3), ("bob", 1), ("ann", -1)):
+                answer = space.grant(user, amount, query="?backfill=true", category="red")
+                assert answer.status_code in (201, 202), answer.text
+        for space in spaces:
+            until(lambda space=space: {DAY, MONTH} <= space.archived(), "the windows are not archived")
+        before = [entries(space) for space in spaces]
+        bring_back(own_stack, older)
+        own_stack.wait_ready()
+        for space in spaces:
+            until(lambda space=space: {DAY, MONTH} <= space.archived(), "the windows are not archived again")
+        assert [entries(space) for space in spaces] == before
+        assert verify(own_stack) == (0, [])
+
+
+def entries(space: Space) -> list[Any]:
+    """What a client reads of boards whose windows are closed."""
+    return [space.board(window)["entries"] for window in (DAY, MONTH)]
 
 
 @pytest.mark.full

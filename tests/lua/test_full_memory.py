@@ -77,6 +77,22 @@ def test_the_tail_goes_while_memory_is_short(partition: Any) -> None:
     assert partition.codes(partition.entry("more")) == ["applied"]
 
 
+def test_nothing_goes_that_an_older_ledger_lacks(partition: Any) -> None:
+    """Postgres came back older: it has less than what was recorded before, and gets the rest from the log."""
+    for i in range(6):
+        partition.call(partition.entry(f"g{i}"))
+    assert flush(partition, 5, 0) == 1
+    with full(partition.store) as bounded:
+        assert flush(partition, 3, 0) == 1
+        assert log(partition)[0] == (b"1-3" if bounded else b"1-1")
+    assert flush(partition, 3, 0, entries_max=1) == 1
+    assert log(partition) == [b"1-3", b"1-4", b"1-5", b"1-6"]
+    assert flush(partition, 3, 5) == 1
+    assert log(partition)[0] == b"1-3"
+    assert partition.store.hget(keys.meta(P), "flushed") == b"1-5"
+    assert flush(partition, 6, 0, entries_max=1) == 1
+
+
 def test_memory_that_is_not_short_trims_nothing(partition: Any) -> None:
     store = partition.store
     for i in range(5):

@@ -1,15 +1,16 @@
 """Since when a score stands: the replay beside what a plain model says of every entry."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from app.model.aggregation import AGGREGATIONS_BY_NAME
+from app.model.micros import to_micros
 from app.model.tie_break_replay import TieBreakReplay
 
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+BEGAN, DAY = to_micros(datetime(2026, 1, 1, tzinfo=UTC)), 86_400_000_000
 
 
 def events(seed: int, count: int) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def events(seed: int, count: int) -> list[dict[str, Any]]:
             "voided": False,
             "windows": ["all", chance.choice(("mon", "tue"))],
             "category": chance.choice(("red", None)),
-            "granted_at": BEGAN + timedelta(days=chance.randrange(3)),
+            "granted_at": BEGAN + DAY * chance.randrange(3),
         }
         if old and chance.random() < 0.4:
             row |= {"voided": True, "amount": old["amount"], "windows": old["windows"], "category": old["category"]}

@@ -69,7 +69,7 @@ GROUP BY number;
 
 -- name: get_score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of an entry
--- also what its grant had put there before (`old_…`). A dead letter that was recorded after all stands at its own place.
+-- also what its grant had put there before (`old_…`). granted_at: microseconds. A dead letter that was recorded after all stands at its own place.
 -- One that was taken off the boards, and a duplicate, count from their own place to that of the entry that took them off:
 -- it leaves the grant as the last of its other revisions had it, and does nothing where a later one counts. A duplicate, or a
 -- grant that was taken off, is a grant of its own: its name begins with a tab, which no client's grant_id does.
@@ -102,7 +102,8 @@ taken_off AS MATERIALIZED (
             WHERE o.grant_id = d.grant_id AND o.seq < d.healed_seq AND coalesce(o.healed_seq > d.healed_seq, true)) AS counted
         ORDER BY revision DESC, seq DESC LIMIT 1) AS r ON true
     WHERE d.healed_seq IS NOT NULL AND (r.revision IS NULL OR (r.revision, r.seq) < (d.revision, d.seq)))
-SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.amount, l.voided,
+SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.amount, l.voided,
+       (extract(epoch FROM l.granted_at) * 1000000)::bigint AS granted_at,
        l.old_windows, l.old_category, l.old_amount, l.old_voided
 FROM x CROSS JOIN LATERAL (
     SELECT *, min(seq) OVER (PARTITION BY grant_id) AS first_seq,

@@ -75,7 +75,7 @@ class Aggregation:
         """The key of the grant among others that gives their score its tie place."""
         return self.line_key(tie_place, tie_place)
 
-    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+    def replay_key(self, *, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         """Of a user's grants on a board the one with the lowest key counts. granted_at: microseconds. Not asked of a
         sum."""
         raise NotImplementedError
@@ -115,7 +115,7 @@ class _Highest(Aggregation):
     def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
         return self.line_key(others.highest, tie_place)
 
-    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+    def replay_key(self, *, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         return (-amount,)
 
 
@@ -137,7 +137,7 @@ class _Lowest(Aggregation):
     def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
         return self.line_key(others.lowest, tie_place)
 
-    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+    def replay_key(self, *, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         return (amount,)
 
 
@@ -161,7 +161,7 @@ class _Latest(Aggregation):
         """The latest grant itself."""
         return 0, tie_place
 
-    def replay_key(self, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
+    def replay_key(self, *, amount: int, granted_at: int, seq: int) -> tuple[int, ...]:
         return -granted_at, -seq
 
 

@@ -51,7 +51,7 @@ class _Best:
         self._heap: list[tuple[tuple[int, ...], str, int]] = []
 
     def put(self, row: ReplayRow) -> None:
-        key = self._aggregation.replay_key(row["amount"], row["granted_at"], row["first_seq"])
+        key = self._aggregation.replay_key(amount=row["amount"], granted_at=row["granted_at"], seq=row["first_seq"])
         self._live[row["grant_id"]] = entry = key, row["grant_id"], row["amount"]
         heappush(self._heap, entry)
 

@@ -75,8 +75,15 @@ SCRIPTS = [
     Mutant(
         "a log that is too long keeps what the ledger lacks",
         "lua/advance_flushed.lua",
-        "math.max(entries_max, head.seq - flushed_seq + 1)",
+        "math.max(entries_max, head.seq - has_seq + 1)",
         "entries_max",
+        (FULL,),
+    ),
+    Mutant(
+        "a log keeps what an older ledger lacks",
+        "lua/advance_flushed.lua",
+        "if partition_head.is_after(has_epoch, has_seq, epoch, seq) then",
+        "if false then",
         (FULL,),
     ),
     Mutant(
@@ -166,7 +173,7 @@ SCRIPTS = [
     Mutant(
         "the log is trimmed behind the ledger only",
         "lua/advance_flushed.lua",
-        "if memory.is_short() or partition_head.is_after(keep_epoch, keep_seq, flushed_epoch, flushed_seq) then",
+        "if memory.is_short() or partition_head.is_after(keep_epoch, keep_seq, has_epoch, has_seq) then",
         "if false then",
         (FULL,),
     ),

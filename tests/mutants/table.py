@@ -80,13 +80,6 @@ SCRIPTS = [
         (FULL,),
     ),
     Mutant(
-        "a log keeps what an older ledger lacks",
-        "lua/advance_flushed.lua",
-        "if partition_head.is_after(has_epoch, has_seq, epoch, seq) then",
-        "if false then",
-        (FULL,),
-    ),
-    Mutant(
         "a log that lost its tail takes nothing",
         "lua/include/log_check.lua",
         "elseif is_after(epoch, seq, head.flushed_epoch, head.flushed_seq) then",

@@ -7,14 +7,14 @@ import psycopg
 import pytest
 
 from app.read import search
-from tests.conftest import Stack
+from tests.conftest import Names, Stack
 from tests.support.live_socket import key
 
 
 @pytest.fixture(scope="module")
 def world(live_server: Stack) -> str:
     """A public namespace, and one beside it with users who begin alike."""
-    name = "search"
+    name = Names().fresh()
     grants = {
         name: ("se-anna", "se-Annb", "se-bob", "se-hid", "se-away", "sx-1", "sx-2", "sx-3"),
         f"{name}-other": ("se-anno", "se-bob"),

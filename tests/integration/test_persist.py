@@ -171,7 +171,8 @@ def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
             own_redis.xadd(keys.log(p), {"d": digest, "e": b"", "r": "1700000000000000 5 "}, id=entry_id)
     own_stack.start("persist")
     said = own_stack.folder / "persist.log"
-    until(lambda: f"the log does not hold {place}" in said.read_text(), "the broken log is not noticed")
+    until(lambda: "partition stopped" in said.read_text(), "the broken log is not noticed")
+    assert f"does not hold {place} as the ledger does" in said.read_text()
     with psycopg.connect(own_stack.postgres.url) as db:
         assert db.execute("SELECT max(seq) FROM ledger").fetchone() == (1,)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import RedisConnection, ask_all
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
 from ..store.capacity import Capacity
 from ..store.ledger_offset import LedgerOffset
-from ..store.partitions import read_last_seq
+from ..store.partitions import last_seq_call
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
 from .clocks import Clocks, check_clock
@@ -116,6 +116,11 @@ class ChoreServices:
         """How far the ledger of each leased partition is."""
         return {p: lease.offset for p, lease in self.leases.items()}
 
+    def compared(self) -> list[int]:
+        """The leased partitions whose log was compared with the ledger, or whose ledger waits."""
+        faults = self.faults
+        return [p for p, lease in self.leases.items() if lease.checked or faults.has(WorkUnit(p, LEDGER))]
+
     def by_state(self, run: Run) -> Run:
         """A run that is left out while Postgres is older than Redis: it would bring back what was taken away since."""
 
@@ -134,19 +139,18 @@ class ChoreServices:
         return guarded
 
     def each_partition(self, kind: str, run: PartitionRun, work_query: str | None = None) -> Run:
-        """A run over the leased partitions whose log was compared with the ledger, or whose ledger waits, each a unit
-        of its own: what is decided about a dead letter may end that wait. work_query: names those of some partitions
-        that may have work, so that an idle persister asks once for all; partitions that failed the last time are run
-        too."""
+        """A run over the partitions of `compared`, each a unit of its own: what is decided about a dead letter may end
+        the wait of a ledger. work_query: names those of some partitions that may have work, so that an idle persister
+        asks once for all; partitions that failed the last time are run too."""
 
         async def over_partitions(session: LedgerSession) -> None:
-            partitions = list(self.leases)
+            partitions = self.compared()
             if work_query is not None:
                 busy = {row["partition"] for row in await session.fetch(work_query, partitions)}
                 partitions = [p for p in partitions if p in busy or self.faults.has(WorkUnit(p, kind))]
             for p in partitions:
                 lease = self.leases.get(p)
-                if lease is not None and (lease.checked or self.faults.has(WorkUnit(p, LEDGER))):
+                if lease is not None:
                     await self.faults.attempt(WorkUnit(p, kind), run, session, p, lease.offset)
 
         return self.alone(WorkUnit(EVERYWHERE, kind), over_partitions)
@@ -167,8 +171,17 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
 
         await faults.all_or_each(SEASONS, services.offsets(), open_some)
 
-    async def report_lag(session: LedgerSession, p: int, offset: LedgerOffset) -> None:
-        PERSIST_LAG.labels(str(p)).set(await read_last_seq(link, p) - offset.seq)
+    async def report_lag(session: LedgerSession) -> None:
+        async def report_some(partitions: Collection[int]) -> None:
+            offsets = {p: lease.offset.seq for p, lease in services.leases.items() if p in partitions}
+            ends = await ask_all(link, [last_seq_call(p) for p in offsets])
+            for (p, seq), end in zip(offsets.items(), ends, strict=True):
+                PERSIST_LAG.labels(str(p)).set(int(end or 0) - seq)
+
+        await faults.all_or_each(LAG, services.compared(), report_some)
+
+    async def rotate(session: LedgerSession) -> None:
+        await faults.all_or_each(MAINTENANCE, services.compared(), rotation.rotate)
 
     async def publish(session: LedgerSession) -> None:
         await publisher.publish(session, link, services.leases, faults)
@@ -196,8 +209,8 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("state", interval_s, alone(STATE, publish_state)),
         Chore("seals", interval_s, alone(SEALING, seal)),
         Chore("capacity", interval_s, alone(CAPACITY, lambda session: services.capacity.measure(link))),
-        Chore("generations", interval_s, each(MAINTENANCE, lambda session, p, offset: rotation.rotate(p))),
-        Chore("lag", interval_s, each(LAG, report_lag)),
+        Chore("generations", interval_s, rotate),
+        Chore("lag", interval_s, report_lag),
         Chore("heals", interval_s, each(HEALS, take_back, "get_partitions_with_duplicates")),
         Chore("dead letters", interval_s, each(LETTERS, settle_letters, "get_partitions_with_decisions")),
         Chore("users", USERS_S, alone(USERS, by_state(apply_intents))),

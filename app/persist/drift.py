@@ -27,9 +27,11 @@ from ..store.stats_reader import parse_sums
 
 log = structlog.get_logger()
 
-#: The rest after a check, as a multiple of the check's duration (so checks take at most 4 % of one connection), and the
-#: seconds of the longest rest, because a check that mostly waited cost little.
-REST, REST_S_MAX = 24.0, 5.0
+#: The rest after a check, as a multiple of the check's duration: so checks take at most 4 % of one connection, those of
+#: boards that did not change since the last one 1 %.
+REST, REST_UNCHANGED = 24.0, 99.0
+#: Seconds of the longest rest, because a check that mostly waited cost little.
+REST_S_MAX = 5.0
 #: Seconds that a check waits for the ledger to reach Redis. After them the check is given up.
 PATIENCE_S = 2.0
 #: Entries that may have come since Redis was read. They are subtracted from the ledger's sums one by one.
@@ -99,6 +101,7 @@ class DriftCheck:
         due = deque(sorted(namespaces, key=turn))
         while due:
             namespace, began = due.popleft(), monotonic()
+            rest = REST_UNCHANGED if turn(namespace)[0] else REST
             if namespace.partition in self._leases:
                 try:
                     await self._look(connection, link, namespace)
@@ -108,7 +111,7 @@ class DriftCheck:
                     log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
                 finally:
                     self._seen[namespace.id] = versions[namespace.id], monotonic()
-            await asyncio.sleep(min(REST_S_MAX, REST * (monotonic() - began)))
+            await asyncio.sleep(min(REST_S_MAX, rest * (monotonic() - began)))
 
     def _forget_all_but(self, ids: Collection[int]) -> None:
         self._seen = {ns: seen for ns, seen in self._seen.items() if ns in ids}

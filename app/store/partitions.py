@@ -166,14 +166,12 @@ async def mark_deployment(link: RedisLink) -> None:
     await ask(link, ("HSET", keys.DEPLOYMENT, fields.CHECKED, link.server_id(keys.DEPLOYMENT)), what=keys.DEPLOYMENT)
 
 
-async def rotate_generations(
-    link: RedisLink, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
-) -> None:
+def rotate_call(p: int, head: PartitionHead, *, age_micros: int, entries_max: int) -> Call:
     """Begins a new dedup generation if the newest is older than `age_micros` or holds more than `entries_max` ids, and
-    drops the oldest of three. O(1). RedisRefused."""
+    drops the oldest of three. O(1)."""
     newest, oldest = head.generations.partition(",")[0], head.generations.rpartition(",")[2]
     names = [keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)]
-    await ask(link, evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max]))
+    return evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max])
 
 
 async def open_partitions(link: RedisLink, partitions: list[int], state_note: str) -> None:

@@ -92,6 +92,7 @@ def partition(own_redis: Any, namespace_id: int) -> int:
     return int(key.split(b"}")[0].split(b"{")[1])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched) -> None:
     """Of sums, of squares, and of users where there are no sums; who is hidden is in none of them."""

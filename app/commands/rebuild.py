@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..admin.migrate import SCRIPTS, restore_deployment
-from ..admin.store_agreement import find_chain
+from ..admin.store_agreement import check_together, find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import NodeLost, RedisConnection
 from ..logs import configure
@@ -15,8 +15,9 @@ from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
 from ..recover.progress import RebuildMoved
 from ..recover.replay import replay_asides
 from ..recover.settlement import settle_soon
+from ..recover.state_from_redis import take_state
 from ..settings import Settings, read_settings
-from ..store.marks import SETTLE_LOSS
+from ..store.marks import MARK_SCRIPTS, SETTLE_LOSS, Marks
 from ..store.namespace_cache import namespace_from_row
 from ..tune_gc import tune_gc
 from .finding import FindingError
@@ -25,15 +26,41 @@ from .finding import FindingError
 def rebuild(
     partition: Annotated[int | None, typer.Option(help="One partition; without it, and a namespace: all.")] = None,
     namespace: Annotated[str | None, typer.Option(help="One namespace, in place.")] = None,
+    from_redis: Annotated[
+        bool, typer.Option("--from-redis", help="Postgres is the older one: it gets back what Redis has.")
+    ] = False,
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
 ) -> None:
     """Writes boards, balances and ties anew from the ledger. A partition is closed while it is written; the others
     serve. A rebuild that was killed goes on where it was when it is started again."""
     if partition is not None and namespace is not None:
         raise typer.BadParameter("give --partition or --namespace, not both")
+    if from_redis and (partition, namespace) != (None, None):
+        raise typer.BadParameter("--from-redis is for the whole deployment")
     settings = read_settings()
     configure(settings.log_level)
+    if from_redis:
+        asyncio.run(take_from_redis(settings))
+        return
     asyncio.run(rebuild_targets(settings, partition, namespace, quiet))
+
+
+async def take_from_redis(settings: Settings) -> None:
+    """Takes the deployment's state back from Redis, and opens the partitions whose log goes on where the ledger ends.
+    FindingError where one stays closed."""
+    postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
+    marks = Marks(RedisConnection(settings.redis_url, MARK_SCRIPTS), settings.postgres_url)
+    try:
+        for line in (await take_state(postgres, link)).lines():
+            print(line)
+        await marks.renew_all()
+        wrong = await check_together(link, postgres)
+    finally:
+        await marks.close()
+        await link.close()
+        await postgres.close()
+    if wrong:
+        raise FindingError(*(f"partition {p}: {reason}" for p, reason in sorted(wrong.items())))
 
 
 async def rebuild_targets(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:

@@ -158,7 +158,7 @@ class NamespaceCache:
         finally:
             if self._key_reads.get(key_id) is token:
                 del self._key_reads[key_id]
-        record = _parse_key(raw) if isinstance(raw, bytes) else None
+        record = parse_key(raw) if isinstance(raw, bytes) else None
         if is_current:
             _put(self._keys, key_id, record, CACHED_MAX)
         return record
@@ -241,7 +241,7 @@ def key_version(*, is_revoked: bool) -> int:
     return _REVOKED if is_revoked else _MADE
 
 
-def _parse_key(value: bytes) -> KeyRecord | None:
+def parse_key(value: bytes) -> KeyRecord | None:
     """An API key as Redis caches it, `<version> <JSON>`; None for a revoked one."""
     _, _, text = value.partition(b" ")
     return None if text == b"null" else _decode_key(text)

@@ -16,7 +16,7 @@ CREATE TABLE deployment (
 
 -- The latest of these changes: what has changed, to be read where it stands now. id: that of a namespace or an API key, or
 -- the number of a user; namespace_id: where something is wished for the user, or is their profile; 0: everywhere. token: when
--- it was made, in microseconds since 1970, and 64 random bits. A Postgres that was restored and changed has the same versions
+-- it was made, in microseconds since 1970, and random digits. A Postgres that was restored and changed has the same versions
 -- again, and never the same tokens.
 CREATE TABLE state_changes (
     version bigint PRIMARY KEY,
@@ -35,13 +35,16 @@ CREATE TABLE announcements (
 );
 INSERT INTO announcements (kind) VALUES ('changes'), ('profiles');
 
+CREATE FUNCTION new_state_token() RETURNS text LANGUAGE sql VOLATILE
+RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint || '-'
+    || substr(replace(gen_random_uuid()::text, '-', ''), 17);
+
 -- Its triggers are deferred: the row of the deployment is locked last of all, and versions are in the order of commits.
 CREATE FUNCTION record_state_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
     next_version bigint;
-    next_token text := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint || '-' ||
-        substr(replace(gen_random_uuid()::text, '-', ''), 17);
+    next_token text := new_state_token();
 BEGIN
     UPDATE deployment SET state_version = state_version + 1, state_token = next_token
     RETURNING state_version INTO next_version;

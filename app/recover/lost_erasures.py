@@ -1,0 +1,89 @@
+"""Erasures of which an older Postgres knows nothing: it still has the names and the profiles. Redis has no names of
+erased users, so they are known by what it lacks.
+
+A profile goes from Redis by an erasure alone. A user with grants in Postgres has balances in Redis until erased, unless
+Redis lost them; but a name may be a new user's by now.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ..store.ledger_reach import PartitionReach, read_reach
+from ..store.partitions import LEDGER_BEHIND
+from ..store.redis_state import read_users_with_balances, read_users_with_profile
+from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking
+from .users_from_redis import erase_again, hide_unknown, users_in_redis
+
+#: Users that are looked up at once: some ms of either store.
+USERS_A_PAGE_MAX = 1_000
+
+
+async def take_erasures(taking: StateTaking) -> None:
+    """Erases again who lost a profile; hides who has grants in Postgres and nothing in Redis. Nobody is named.
+    StoreUnavailable, RedisRefused; O(profiles), and O(users) where anybody was erased since."""
+    latest = await _erase_lost_profiles(taking)
+    if taking.highest.erased > latest:
+        await _hide_lost_users(taking)
+
+
+async def _erase_lost_profiles(taking: StateTaking) -> int:
+    """The highest version of a profile that was not changed since Postgres was restored."""
+    by_id = {namespace.id: namespace for namespace in taking.namespaces}
+    latest, row_key = 0, (0, -1)
+    while rows := await taking.postgres.fetch("get_profiles", *row_key, ROWS_A_TRANSACTION_MAX):
+        row_key = rows[-1]["user_number"], rows[-1]["namespace_id"]
+        old = [row for row in rows if not taking.is_changed("profile", row["user_number"], row["namespace_id"])]
+        latest = max(latest, *(row["version"] for row in old)) if old else latest
+        for ns in {row["namespace_id"] for row in old}:
+            names = [row["name"] for row in old if row["namespace_id"] == ns]
+            if ns and ns not in by_id:
+                continue
+            there = await read_users_with_profile(taking.link, by_id.get(ns), names)
+            gone = [row for row in old if row["namespace_id"] == ns and row["name"] not in there]
+            await _erase(taking, [row for row in gone if row["version"] <= taking.highest.erased])
+    return latest
+
+
+async def _erase(taking: StateTaking, rows: Sequence[Any]) -> None:
+    if not rows:
+        return
+    there = await users_in_redis(taking, [row["user_number"] for row in rows])
+    async with taking.transaction() as fetch:
+        for row in rows:
+            if row["name"] in there:  # somebody else's name by now
+                await fetch("delete_profile", row["user_number"], row["namespace_id"])
+                taking.report.counts["profiles of erased users whose names are others' by now"] += 1
+            else:
+                await erase_again(fetch, row["user_number"], row["name"])
+                taking.report.counts["erasures"] += 1
+
+
+async def _hide_lost_users(taking: StateTaking) -> None:
+    reaches = await read_reach(taking.link, await taking.postgres.fetch("get_offsets"))
+    whole = {reach.partition for reach in reaches if _is_whole(reach)}
+    number = 0
+    while page := await taking.postgres.fetch("get_user_page", number, USERS_A_PAGE_MAX):
+        number = page[-1]["number"]
+        await _hide_lost(taking, [row["number"] for row in page], whole)
+    if count := taking.report.counts["users without a trace in Redis, hidden"]:
+        taking.report.sentences.append(
+            f"{count:,} users have grants in Postgres and nothing in Redis: they were erased since, it seems, and are "
+            "hidden everywhere; erase again whose erasure you know of"
+        )
+
+
+async def _hide_lost(taking: StateTaking, numbers: Sequence[int], whole: Collection[int]) -> None:
+    """whole: partitions that have all their users. A user with grants elsewhere may be there."""
+    places: Sequence[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers))
+    unsure = {place["name"] for place in places if place["partition"] not in whole}
+    questions = [(place["name"], place["partition"], place["namespace_id"]) for place in places]
+    there = await read_users_with_balances(taking.link, questions) | unsure
+    lost = {place["name"] for place in places} - there
+    if lost:
+        async with taking.transaction() as fetch:
+            for row in await fetch("get_states_by_names", sorted(lost), 0):
+                taking.report.counts["users without a trace in Redis, hidden"] += await hide_unknown(fetch, row)
+
+
+def _is_whole(reach: PartitionReach) -> bool:
+    return reach.loss is None or reach.loss.startswith(LEDGER_BEHIND)

@@ -1,0 +1,129 @@
+"""Namespaces and API keys that Redis has in a newer version than Postgres are taken back."""
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from ..drivers.postgres import Fetch
+from ..drivers.redis import RedisRefused
+from ..model.micros import from_micros, now_micros
+from ..model.namespace import Namespace, Rules, latest_acceptable_at
+from ..store.namespace_cache import namespace_from_row
+from ..store.redis_state import read_keys, read_rules_versions
+from .state_taking import StateTaking, slices
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def take_namespaces(taking: StateTaking) -> None:
+    """New ones, changed rules, deletions. RedisRefused where Postgres has another namespace under the same id;
+    StoreUnavailable; O(namespaces)."""
+    rows = {row["id"]: row for row in await taking.postgres.fetch("get_all_namespaces")}
+    published = taking.namespaces
+    fences = await read_rules_versions(taking.link, published)
+    for some in slices(list(zip(published, fences, strict=True))):
+        async with taking.transaction() as fetch:
+            for namespace, fence in some:
+                await _take(taking, fetch, namespace, rows, fence)
+    alive = {namespace.id for namespace in published}
+    for gone in slices([row for row in rows.values() if not row["is_deleted"] and row["id"] not in alive]):
+        async with taking.transaction() as fetch:
+            for row in gone:
+                await _delete(taking, fetch, row)
+
+
+async def _take(
+    taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, asyncpg.Record], fence: int
+) -> None:
+    row, note = rows.get(namespace.id), taking.report.sentences.append
+    if row is None:
+        await _give_way(taking, fetch, namespace, rows)
+        await fetch("restore_namespace", namespace.id, *_columns(namespace, fence), from_micros(now_micros()))
+        taking.report.counts["namespaces"] += 1
+    elif row["name"] != namespace.name:
+        raise RedisRefused(
+            f"namespace {namespace.id} is {namespace.name!r} in Redis, and {row['name']!r} in Postgres, where it was "
+            f"made later: delete {row['name']!r} from Postgres by hand, and run this again"
+        )
+    elif row["is_deleted"]:
+        if taking.is_changed("namespace", namespace.id):
+            note(f"namespace {namespace.name!r} was deleted on the older Postgres: it stays so")
+    elif namespace_from_row(row).rules == namespace.rules and row["partition"] == namespace.partition:
+        pass  # Its version alone differs, or nothing: it is published again.
+    elif taking.is_changed("namespace", namespace.id):
+        rules = _stricter(namespace.rules, namespace_from_row(row).rules)
+        await _replace(fetch, msgspec.structs.replace(namespace, rules=rules), max(row["version"], fence) + 1)
+        more = "" if rules == namespace.rules else ", and what was stricter there"
+        note(
+            f"namespace {namespace.name!r} was changed on the older Postgres: it has the rules of Redis{more}; where "
+            "that is wrong, change them again"
+        )
+    elif namespace.version > row["version"]:
+        await _replace(fetch, namespace, fence)
+        taking.report.counts["rules"] += 1
+
+
+def _stricter(rules: Rules, other: Rules) -> Rules:
+    """Rules with the stricter mode and visibility of two."""
+    is_frozen, is_private = "frozen" in (rules.mode, other.mode), "private" in (rules.visibility, other.visibility)
+    mode, visibility = "frozen" if is_frozen else rules.mode, "private" if is_private else rules.visibility
+    return msgspec.structs.replace(rules, mode=mode, visibility=visibility)
+
+
+async def _replace(fetch: Fetch, namespace: Namespace, fence: int) -> None:
+    columns = _columns(namespace, fence)
+    await fetch("restore_rules", namespace.id, *columns[1:])
+
+
+def _columns(namespace: Namespace, fence: int) -> tuple[Any, ...]:
+    """fence: plans by rules up to this version are refused, so those of the namespace have no lower one."""
+    rules, acceptable = namespace.rules, latest_acceptable_at(namespace.rules, now_micros())
+    version = max(namespace.version, fence)
+    return (
+        *(namespace.name, namespace.partition, version, _encode(rules).decode()),
+        *(acceptable, namespace.accept_future_max),
+    )
+
+
+async def _give_way(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, asyncpg.Record]) -> None:
+    """Another namespace of the same name, which Redis has deleted, or which was made on the older Postgres."""
+    for row in rows.values():
+        if row["name"] != namespace.name or row["is_deleted"]:
+            continue
+        await fetch("restore_deletion", row["id"])
+        if row["created_micros"] <= taking.restored_micros:
+            taking.report.counts["deletions of namespaces"] += 1
+        else:
+            taking.report.sentences.append(
+                f"namespace {namespace.name!r} was made on the older Postgres, too: that one, {row['id']}, is deleted"
+            )
+
+
+async def _delete(taking: StateTaking, fetch: Fetch, row: asyncpg.Record) -> None:
+    """Deletes a namespace that Redis has no more, but for one that it was never told of."""
+    name = taking.names.get(row["name"])
+    if name is None or name.namespace is not None or row["created_micros"] > taking.restored_micros:
+        return
+    await fetch("restore_deletion", row["id"])
+    taking.report.counts["deletions of namespaces"] += 1
+    if taking.is_changed("namespace", row["id"]):
+        taking.report.sentences.append(
+            f"namespace {row['name']!r} was changed on the older Postgres, and is deleted in Redis: it is deleted"
+        )
+
+
+async def take_keys(taking: StateTaking) -> None:
+    """New API keys and revocations. StoreUnavailable, RedisRefused; O(API keys)."""
+    rows = {row["id"]: row for row in await taking.postgres.fetch("get_keys")}
+    counts = taking.report.counts
+    for some in slices(list((await read_keys(taking.link)).items())):
+        async with taking.transaction() as fetch:
+            for key_id, record in some:
+                row = rows.get(key_id)
+                if record is not None and row is None:
+                    await fetch("create_key", record.id, record.hash, list(record.scopes))
+                    counts["API keys"] += 1
+                elif record is None and row is not None and row["revoked_at"] is None:
+                    await fetch("revoke_key", key_id)
+                    counts["revocations of API keys"] += 1

@@ -1,0 +1,200 @@
+"""Profiles, and what is wished for users, are taken back where Redis has them in a newer version than Postgres.
+
+Why a user is hidden is not in Redis. A user whose profile opts out is taken for one who opted out; anyone else was
+hidden by an admin. Who did it is not known.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from ..admin.visibility_intents import VisibilityRecord, hide
+from ..drivers.postgres import Fetch
+from ..model.namespace import Namespace
+from ..model.profile import Profile, fold_name
+from ..model.visibility import ERASE, HIDE, STATES, UNHIDE
+from ..store.redis_state import (
+    PublishedProfile,
+    PublishedState,
+    read_namespaces_with_profiles,
+    read_profiles,
+    read_states,
+    read_users_with_balances,
+)
+from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking, slices
+
+_HIDDEN, _RETURNING, _ERASING = STATES[HIDE], STATES[UNHIDE], STATES[ERASE]
+
+
+async def take_profiles(taking: StateTaking) -> int:
+    """Profiles of the deployment and of namespaces. The highest version of all. StoreUnavailable, RedisRefused;
+    O(profiles)."""
+    own = await read_namespaces_with_profiles(taking.link)
+    highest = 0
+    for namespace in [None, *(one for one in taking.namespaces if one.id in own)]:
+        async for piece in read_profiles(taking.link, namespace):
+            highest = max(highest, *(profile.version for profile in piece))
+            for some in slices(piece):
+                await _take_profiles(taking, namespace, some)
+    return highest
+
+
+async def _take_profiles(taking: StateTaking, namespace: Namespace | None, some: Sequence[PublishedProfile]) -> None:
+    ns, by_user = 0 if namespace is None else namespace.id, {profile.user: profile for profile in some}
+    newer = [row for row in await _known(taking, by_user, ns) if _differs(row, by_user[row["name"]])]
+    newer = [row for row in newer if _is_newer(taking, row, ns, by_user[row["name"]].version)]
+    if not newer:
+        return
+    async with taking.transaction() as fetch:
+        await fetch("create_users", [row["name"] for row in newer])
+        for row in await fetch("get_profiles_by_names", [row["name"] for row in newer], ns):
+            published = by_user[row["name"]]
+            if not taking.is_changed("profile", row["number"], ns):
+                await _put(fetch, row["number"], ns, published.profile, version=published.version)
+                taking.report.counts["profiles"] += 1
+                continue
+            opts_out = row["opt_out"] or published.profile.opt_out
+            merged = Profile(
+                display_name=row["display_name"], avatar=row["avatar"], timezone=row["timezone"], opt_out=opts_out
+            )
+            await _put(fetch, row["number"], ns, merged, version=None)
+            what = ", and opted out, as one of the two has it" if opts_out else ""
+            where = "" if namespace is None else f" in {namespace.name!r}"
+            taking.report.sentences.append(
+                f"the profile of {row['name']!r}{where} was changed on the older Postgres: it stays so{what}"
+            )
+
+
+async def _known(taking: StateTaking, by_user: dict[str, PublishedProfile], ns: int) -> list[asyncpg.Record]:
+    return await taking.postgres.fetch("get_profiles_by_names", list(by_user), ns)
+
+
+def _differs(row: asyncpg.Record, published: PublishedProfile) -> bool:
+    return row["version"] is None or published.profile != Profile(
+        display_name=row["display_name"], avatar=row["avatar"], timezone=row["timezone"], opt_out=row["opt_out"]
+    )
+
+
+def _is_newer(taking: StateTaking, row: asyncpg.Record, ns: int, version: int) -> bool:
+    """Whether Redis has the later profile, or nobody can tell."""
+    if row["version"] is None or row["version"] < version:
+        return True
+    return taking.is_changed("profile", row["number"], ns)
+
+
+async def _put(fetch: Fetch, number: int, ns: int, profile: Profile, *, version: int | None) -> None:
+    folded = None if profile.display_name is None else fold_name(profile.display_name)
+    texts = profile.display_name, profile.avatar, profile.timezone
+    await fetch("restore_profile", number, ns, version, *texts, profile.opt_out, folded)
+
+
+async def take_states(taking: StateTaking) -> int:
+    """Who is hidden, shown again, or being erased. The highest version of all. It asks for profiles that were taken
+    before. StoreUnavailable, RedisRefused; O(such users)."""
+    states = await read_states(taking.link, range(taking.partitions), taking.namespaces)
+    highest = max((state.version for state in states.values()), default=0)
+    # The versions that are given out from here on are beyond all of Redis.
+    await taking.postgres.fetch("raise_state_versions", 1, max(1, highest, taking.highest.cleared), 1, 1)
+    for ns in {ns for ns, _ in states}:
+        by_user = {user: state for (at, user), state in states.items() if at == ns}
+        for users in slices(list(by_user)):
+            async with taking.transaction() as fetch:
+                await fetch("create_users", [user for user in users if by_user[user].state != _RETURNING])
+                for row in await fetch("get_states_by_names", list(users), ns):
+                    if row["number"] is not None:
+                        await _take_state(taking, fetch, row, ns, by_user[row["name"]])
+    await _show_released(taking, {(ns, user) for ns, user in states})
+    return highest
+
+
+async def _take_state(
+    taking: StateTaking, fetch: Fetch, row: asyncpg.Record, ns: int, published: PublishedState
+) -> None:
+    is_changed, where = taking.is_changed("user", row["number"], ns), _where(taking, ns)
+    desired, report = row["desired_state"], taking.report
+    if desired == ERASE:
+        return
+    if published.state == _ERASING:
+        await erase_again(fetch, row["number"], row["name"])
+        report.counts["erasures"] += 1
+    elif published.state == _HIDDEN:
+        await _hide(fetch, row, ns)
+        if desired != HIDE:
+            report.counts["hidden users"] += 1
+            if is_changed:
+                report.sentences.append(
+                    f"{row['name']!r} was shown again{where} on the older Postgres, and is hidden in Redis: hidden"
+                )
+    elif desired == HIDE and is_changed:
+        report.sentences.append(
+            f"{row['name']!r} was hidden{where} on the older Postgres, and is shown in Redis: hidden"
+        )
+    elif desired == HIDE and published.version > row["version"]:
+        await _show(fetch, row["number"], row["name"], ns)
+        report.counts["users shown again"] += 1
+
+
+def _where(taking: StateTaking, ns: int) -> str:
+    return next((f" in {namespace.name!r}" for namespace in taking.namespaces if namespace.id == ns), "")
+
+
+async def _hide(fetch: Fetch, row: asyncpg.Record, ns: int) -> None:
+    by_admin, opted_out = row["by_admin"] or not row["opt_out"], row["opt_out"]
+    if row["desired_state"] == HIDE and (row["by_admin"], row["opted_out"]) == (by_admin, opted_out):
+        return
+    before = VisibilityRecord(row["by_admin"], row["opted_out"], None, ())
+    await hide(fetch, number=row["number"], ns=ns, record=before, by_admin=by_admin, opted_out=opted_out)
+    if row["desired_state"] != HIDE:
+        await fetch("put_intent", row["number"], row["name"], HIDE, None, ns)
+
+
+async def _show(fetch: Fetch, number: int, name: str, ns: int) -> None:
+    await fetch("delete_hidden_user", number, ns)
+    await fetch("put_intent", number, name, UNHIDE, None, ns)
+
+
+async def _show_released(taking: StateTaking, known: set[tuple[int, str]]) -> None:
+    """Shows users again of whom Redis has no state any more: they were shown, and an hour later it was let go of. One
+    without balances in Redis may be erased: that one stays hidden."""
+    version = 0
+    while rows := await taking.postgres.fetch("get_confirmed_hides", version, ROWS_A_TRANSACTION_MAX):
+        version = rows[-1]["version"]
+        gone = [row for row in rows if (row["namespace_id"], row["name"]) not in known and _is_let_go(taking, row)]
+        there = await users_in_redis(taking, [row["user_number"] for row in gone])
+        async with taking.transaction() as fetch:
+            for row in gone:
+                if row["name"] in there:
+                    await _show(fetch, row["user_number"], row["name"], row["namespace_id"])
+                    taking.report.counts["users shown again"] += 1
+
+
+def _is_let_go(taking: StateTaking, row: asyncpg.Record) -> bool:
+    is_changed = taking.is_changed("user", row["user_number"], row["namespace_id"])
+    return row["version"] <= taking.highest.cleared and not is_changed
+
+
+async def users_in_redis(taking: StateTaking, numbers: Sequence[int]) -> set[str]:
+    """Those of some users who have balances in Redis. StoreUnavailable, RedisRefused; O(their namespaces)."""
+    places: list[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers)) if numbers else []
+    return await read_users_with_balances(
+        taking.link, [(place["name"], place["partition"], place["namespace_id"]) for place in places]
+    )
+
+
+async def erase_again(fetch: Fetch, number: int, name: str) -> None:
+    """Records that a user is to be erased, as Redis says; persisters carry it out. The profile goes at once: it must
+    not be published again."""
+    await fetch("lock_user", name)
+    before = VisibilityRecord(False, False, None, ())
+    await hide(fetch, number=number, ns=0, record=before, by_admin=False, opted_out=False, erased=True)
+    await fetch("put_intent", number, name, ERASE, None, 0)
+    await fetch("delete_profiles", number)
+
+
+async def hide_unknown(fetch: Fetch, row: asyncpg.Record) -> bool:
+    """Hides a user everywhere of whom Redis has nothing. Whether they were shown."""
+    if row["desired_state"] in (HIDE, ERASE):
+        return False
+    await _hide(fetch, row, 0)
+    return True

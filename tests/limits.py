@@ -17,15 +17,19 @@ PAGE = ROOT / "docs/limits.md"
 #: A bound, a unit, or an amount at a time. Microseconds of a script's work (`US`) are estimates unless they are bounds.
 WORDS = frozenset({"MAX", "MIN", "S", "MS", "MICROS", "BYTES", "A", "AN", "ONCE", "EVERY", "AFTER", "TURN", "ROUND"})
 PARTS = {
-    "HTTP and the process": "app",
+    "The process": "app",
+    "HTTP": "app/http",
     "Keys and addresses": "app/access",
     "Writing": "app/write",
     "Reading": "app/read",
     "Live": "app/live",
     "Persister": "app/persist",
+    "Connections to the stores": "app/drivers",
     "Stores": "app/store",
     "Model": "app/model",
     "Administration": "app/admin",
+    "Recovery": "app/recover",
+    "Verification": "app/verify",
     "Stores of `leaderboard dev`": "app/embedded",
     "Scripts in Redis": "lua",
 }
@@ -90,6 +94,11 @@ def settings() -> list[Limit]:
 def settings_count() -> int:
     """How many settings there are in all."""
     return sum(isinstance(node, ast.AnnAssign) for node in _settings_class(ROOT / "app/settings.py").body)
+
+
+def left_out() -> set[str]:
+    """The folders whose limits the page does not show."""
+    return {_folder(limit.path) for limit in limits()} - set(PARTS.values())
 
 
 def page() -> str:

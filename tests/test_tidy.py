@@ -285,6 +285,7 @@ def test_every_bound_has_its_reason() -> None:
 
 def test_the_page_of_limits_is_the_code() -> None:
     assert limits.PAGE.read_text() == limits.page(), "make limits"
+    assert limits.left_out() == set(), "folders without a part of the page"
 
 
 def test_settings_stay_few() -> None:

@@ -2,7 +2,9 @@
 
 import asyncpg
 
+from ..drivers.postgres import Fetch
 from ..drivers.redis import RedisRefused
+from .leases import Superseded
 
 _ROW_CLASSES = ("22", "54")  # data exceptions, limits of the program
 _UNIQUE = "23505"
@@ -25,6 +27,21 @@ class FormerPrimary(RedisRefused):
         super().__init__(
             f"{epoch}-{seq} of partition {p} is a former primary's: epoch {last_epoch} ended behind seq {last_seq}"
         )
+
+
+class EpochBegan(RedisRefused):
+    """Rows that were read before an epoch began: another Redis may have taken the place of the one that had them."""
+
+    def __init__(self, p: int) -> None:
+        super().__init__(f"an epoch of partition {p} began since its rows were read: they are read again")
+
+
+async def refusal_of(fetch: Fetch, p: int, place: tuple[int, int], newest_epoch: int | None) -> Exception:
+    """Why a partition's offset was not moved to a place. newest_epoch: when the offset was read."""
+    for fence in await fetch("get_fence", p, *place):
+        return FormerPrimary(p, place, tuple(fence))
+    (row,) = await fetch("get_offset", p)
+    return EpochBegan(p) if newest_epoch not in (None, row["newest_epoch"]) else Superseded(f"partition {p}")
 
 
 def is_of_row(error: Exception) -> bool:

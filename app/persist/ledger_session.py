@@ -17,7 +17,7 @@ from ..store.ledger_offset import LedgerOffset
 from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
-from .failure import FormerPrimary, cause_of, code_of, is_bisected, is_of_row
+from .failure import cause_of, code_of, is_bisected, is_of_row, refusal_of
 from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
 from .leases import LOCK_PRESENCE, Leases, SessionEnded, Superseded
@@ -64,6 +64,7 @@ class LedgerSession:
         self.seals = ClosedWindows(connection)
         self._namespaces = NamespacePartitions(connection)
         self._erasures = 0
+        self._newest_epochs: dict[int, int] = {}  # when a partition's offset was read
 
     @classmethod
     async def connect(
@@ -90,9 +91,10 @@ class LedgerSession:
         self._connection.terminate()
 
     async def offset(self, p: int) -> LedgerOffset:
-        """A partition's offset."""
+        """A partition's offset. If an epoch begins later, no row is written until this was read anew."""
         row = await self._connection.fetchrow(queries()["get_offset"], p)
         assert row is not None
+        self._newest_epochs[p] = row["newest_epoch"]
         return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]), row["fence_epoch"])
 
     async def write(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
@@ -170,13 +172,12 @@ class LedgerSession:
             for p, (offset, rows) in by_partition.items():
                 last = rows[-1]
                 places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
+                newest_epoch = self._newest_epochs.get(p)
                 done = await self._connection.execute(
-                    queries()["advance_offset"], p, *places, self.leases.number, *ends[p]
+                    queries()["advance_offset"], p, *places, self.leases.number, *ends[p], newest_epoch
                 )
                 if done != "UPDATE 1":
-                    for fence in await self.fetch("get_fence", p, last.epoch, last.seq):
-                        raise FormerPrimary(p, (last.epoch, last.seq), tuple(fence))
-                    raise Superseded(f"partition {p}")
+                    raise await refusal_of(self.fetch, p, (last.epoch, last.seq), newest_epoch)
 
     async def count(self, p: int) -> int:
         """Counts up to COUNT_ROWS_MAX further rows of a partition by time, in a transaction of its own. Returns the

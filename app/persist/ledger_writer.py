@@ -7,6 +7,7 @@ import structlog
 
 from ..metrics import PERSISTED_ROWS
 from ..store.ledger_offset import LedgerOffset
+from .failure import EpochBegan
 from .faults import LEDGER, LOG, Faults, WorkUnit
 from .ledger_row import LedgerRow
 from .ledger_session import LedgerSession
@@ -25,7 +26,8 @@ class LedgerWriter:
 
     async def write(self, session: LedgerSession, by_partition: RowsByPartition) -> set[int]:
         """Writes the rows of some partitions. Returns the partitions whose rows the store did not take, or not all:
-        they stay where they are, and wait. Superseded; asyncpg's errors if the connection is gone."""
+        they stay where they are, and wait, unless an epoch began. Superseded; asyncpg's errors if the connection is
+        gone."""
         failed: set[int] = set()
         alone = sorted(by_partition.keys() & self._suspects)
         for group in (
@@ -46,7 +48,9 @@ class LedgerWriter:
             raise
         self._suspects -= group.keys()
         for p, (_, rows) in group.items():
-            if p in failed:
+            if isinstance(failed.get(p), EpochBegan):
+                log.info("an epoch began", partition=p)
+            elif p in failed:
                 self._faults.note(WorkUnit(p, LEDGER), failed[p])
             else:
                 PERSISTED_ROWS.inc(len(rows))

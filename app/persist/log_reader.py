@@ -90,6 +90,10 @@ class LogReader:
         self._pause = LINGER_S if 0 < sum(len(read.rows) for read in reads) < ROWS_WORTH_IT else 0.0
         return reads
 
+    def doubt(self) -> None:
+        """Another node may have a partition by now: a cluster's map is learned before the next read."""
+        self._nodes.doubt()
+
     async def cancel(self) -> None:
         """Ends the reads under way."""
         reads, self._reads = self._reads, {}
@@ -107,9 +111,11 @@ class LogReader:
         """The new entries of one node. One of a cluster that is lost has none for a while."""
         node = self._nodes.link(name)
         try:
-            for p, lease in leases.items():
-                if not lease.checked:
-                    await self._check(node, p, lease)
+            unchecked = {p: lease for p, lease in leases.items() if not lease.checked}
+            if unchecked:
+                await node.close()  # It may lead to a former primary.
+            for p, lease in unchecked.items():
+                await self._check(node, p, lease)
             checked = {p: lease for p, lease in leases.items() if lease.checked and self._leases.get(p) is lease}
             if not checked:
                 await asyncio.sleep(IDLE_S)

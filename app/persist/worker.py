@@ -205,6 +205,8 @@ class Worker:
         """Writes what was read. Returns those that the ledger took completely. Another partition keeps its offset: some
         of its rows may be written, and the rows read ahead are dropped with its lease."""
         failed = await self._writer.write(session, {read.partition: (read.lease.offset, read.rows) for read in reads})
+        if failed:
+            self._reader.doubt()
         for p in failed:
             offset = await session.offset(p)
             self._leases[p] = Lease.taken(offset)

@@ -21,6 +21,7 @@ from ..task_end import end_all
 from . import fields, keys
 from .announcements import Announcer
 from .apply import APPLY, CallRefused
+from .ledger_fence import Undo, fence, set_missing_fences
 from .ledger_reach import PartitionReach, look_twice, read_reach
 from .open_hides import open_hides, take_off
 from .partitions import (
@@ -147,6 +148,7 @@ async def _bring_up_to_date(
     partitions: of the deployment."""
     fetch = _fetch_on(connection)
     unmarked = [reach for reach in reaches if reach.checked != _server_id(node, reach)]
+    await set_missing_fences(fetch, node, [reach for reach in reaches if reach not in unmarked])
     is_marked = not node.has(keys.DEPLOYMENT) or await is_deployment_checked(node)
     since = min([since, *(reach.state.version for reach in reaches)])
     if not unmarked and is_marked and since == state.version:
@@ -209,17 +211,11 @@ async def _begin_epoch(
     p = reach.partition
     epoch = await connection.fetchval(queries()["raise_epoch"], p, reach.epoch)
     args = [mark, reach.epoch, reach.seq, epoch, str(state)]
-    transaction = connection.transaction()
-    await transaction.start()
     reply: object = None
-    try:
-        if await connection.fetchval(queries()["set_fence"], p, reach.epoch, reach.seq) is None:
-            raise RedisRefused(
-                f"partition {p} went on elsewhere: this Redis, at {reach.epoch}-{reach.seq}, is a former primary"
-            )
+    async with fence(connection, reach, epoch):
         (reply,) = await ask_all(link, [evalsha(MARK_PARTITION, [keys.meta(p)], args)], what="a mark")
-    finally:
-        await (transaction.commit() if reply else transaction.rollback())
+        if not reply:
+            raise Undo
     return bool(reply)
 
 

@@ -309,37 +309,3 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
         db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, '{\"timezone\": \"UTC\"}')")
         assert asyncio.run(work(db)) == [(1, 3), (3, 6), (3, 9), (3, 10)]
         assert db.execute("SELECT sum(grants) FROM namespace_buckets WHERE level = 0").fetchone() == (10,)
-
-
-def test_the_ledger_takes_nothing_of_a_former_primary(cluster: Cluster) -> None:
-    """A promoted replica had everything up to seq 2. Of what its former primary has behind that nothing is recorded."""
-    open_partitions(cluster.url)
-
-    async def work() -> None:
-        session = await LedgerSession.connect(cluster.url, chain=LedgerChain())
-        try:
-
-            async def end_epoch(epoch: int, seq: int) -> bool:
-                return bool(await session.fetch("set_fence", 0, epoch, seq))
-
-            assert await session.write({0: (START, [row(0, 1)])}) == {}
-            assert not await end_epoch(1, 0)  # The ledger has more than this Redis.
-            assert await end_epoch(1, 2)
-            assert not await end_epoch(1, 3)  # It went on elsewhere.
-            assert await end_epoch(1, 2)  # Its replica, to which the mark never came.
-            first = LedgerOffset(1, 1, b"digest")
-            late = [row(0, 2, "g2"), row(0, 3, "g3")]
-            failed = await session.write({0: (first, late), 1: (START, [row(1, 1, "g4")])})
-            assert {p: str(error) for p, error in failed.items()} == {
-                0: "1-3 of partition 0 is a former primary's: epoch 1 ended behind seq 2"
-            }
-            assert await session.write({0: (first, late[:1])}) == {}
-            offset = await session.offset(0)
-            assert (offset.epoch, offset.seq, offset.fence_epoch) == (1, 2, 1)
-        finally:
-            session.terminate()
-
-    asyncio.run(work())
-    with psycopg.connect(cluster.url) as db:
-        places = db.execute("SELECT partition, seq FROM ledger ORDER BY 1, 2").fetchall()
-    assert places == [(0, 1), (0, 2), (1, 1)]

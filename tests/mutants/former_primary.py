@@ -8,7 +8,21 @@ FORMER_PRIMARY = [
         "app/store/sql/deployment.sql",
         "\nAND NOT ($4 <= fence_epoch AND $5 > fence_seq)",
         "",
-        ("tests/integration/test_ledger.py::test_the_ledger_takes_nothing_of_a_former_primary",),
+        ("tests/integration/test_ledger_fence.py",),
+    ),
+    Mutant(
+        "what was read before an epoch began is not recorded",
+        "app/store/sql/deployment.sql",
+        "\nAND ($10::int IS NULL OR newest_epoch = $10)",
+        "\nAND ($10::int IS NULL OR true)",
+        ("tests/integration/test_ledger_fence.py",),
+    ),
+    Mutant(
+        "a mark without a fence gets one",
+        "app/store/ledger_fence.py",
+        "if reach.epoch - 1 > fences[reach.partition]]",
+        "if False]",
+        ("tests/integration/test_ledger_fence.py",),
     ),
     Mutant(
         "a call under way to a former primary is given up",

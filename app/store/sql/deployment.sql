@@ -31,16 +31,17 @@ SELECT partition, epoch, seq, digest FROM partitions;
 SELECT partition, epoch, seq, digest FROM partitions WHERE partition = ANY($1::smallint[]);
 
 -- name: get_offset
--- How far the ledger has come in one partition, and the epoch that must be over in its Redis.
-SELECT epoch, seq, digest, opened_at, fence_epoch FROM partitions WHERE partition = $1;
+-- How far the ledger has come in one partition, the epoch that must be over in its Redis, and the newest one.
+SELECT epoch, seq, digest, opened_at, fence_epoch, newest_epoch FROM partitions WHERE partition = $1;
 
 -- name: advance_offset
 -- Conditional on what was read, and on that no other persister ($7 is this one) holds the partition: one that wakes up late
--- changes nothing; nor do rows of a former primary. From here to the commit nobody can take it. $8, $9: the hash of the last
--- row, and the proof of it.
+-- changes nothing; nor do rows of a former primary, nor what was read before an epoch began ($10: the newest one at that time,
+-- or NULL). From here to the commit nobody can take it. $8, $9: the hash of the last row, and the proof of it.
 WITH lease AS (SELECT holder FROM leases WHERE partition = $1 FOR SHARE)
 UPDATE partitions SET epoch = $4, seq = $5, digest = $6, chain_hash = $8, chain_mac = $9 WHERE partition = $1 AND epoch = $2 AND seq = $3
 AND NOT ($4 <= fence_epoch AND $5 > fence_seq)
+AND ($10::int IS NULL OR newest_epoch = $10)
 AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 
 -- name: get_fence
@@ -48,11 +49,15 @@ AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 SELECT fence_epoch, fence_seq FROM partitions WHERE partition = $1 AND $2 <= fence_epoch AND $3 > fence_seq;
 
 -- name: set_fence
--- Ends an epoch ($2) of a partition, and all before it, behind a seq ($3). No row where the ledger has something behind that,
--- or where the epoch ended at a lower seq before: then this is a former primary's end.
-UPDATE partitions SET fence_epoch = greatest(fence_epoch, $2), fence_seq = $3
-WHERE partition = $1 AND NOT (epoch <= greatest(fence_epoch, $2) AND seq > $3) AND NOT ($2 <= fence_epoch AND $3 > fence_seq)
+-- Ends an epoch ($2) of a partition, and all others before a new one ($4), behind a seq ($3). No row where the ledger has
+-- something behind that, or where the epoch ended at a lower seq before: then this is a former primary's end.
+UPDATE partitions SET fence_epoch = greatest(fence_epoch, $4 - 1), fence_seq = $3
+WHERE partition = $1 AND NOT (epoch <= greatest(fence_epoch, $4 - 1) AND seq > $3) AND NOT ($2 <= fence_epoch AND $3 > fence_seq)
 RETURNING partition;
+
+-- name: get_fence_epochs
+-- The latest epoch of some partitions that is over.
+SELECT partition, fence_epoch FROM partitions WHERE partition = ANY($1::smallint[]);
 
 -- name: count_erasures
 -- How many erasures there were.

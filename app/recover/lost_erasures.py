@@ -1,29 +1,30 @@
 """Erasures of which an older Postgres knows nothing: it still has the names and the profiles. Redis has no names of
 erased users, so they are known by what it lacks.
 
-A profile goes from Redis by an erasure alone. A user with grants in Postgres has balances in Redis until erased, unless
-Redis lost them; but a name may be a new user's by now.
+A profile goes from Redis by an erasure alone, and so do the balances of a user with grants. But a name may be a new
+user's by now: then a profile alone tells, and a user who had none goes on as the new one.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..model.visibility import ERASE, is_erased
 from ..store.ledger_reach import PartitionReach, read_reach
 from ..store.partitions import LEDGER_BEHIND
 from ..store.redis_state import read_users_with_balances, read_users_with_profile
 from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking
-from .users_from_redis import erase_again, hide_unknown, users_in_redis
+from .users_from_redis import erase_again, erase_under_other_name, users_in_redis
 
 #: Users that are looked up at once: some ms of either store.
 USERS_A_PAGE_MAX = 1_000
 
 
 async def take_erasures(taking: StateTaking) -> None:
-    """Erases again who lost a profile; hides who has grants in Postgres and nothing in Redis. Nobody is named.
-    StoreUnavailable, RedisRefused; O(profiles), and O(users) where anybody was erased since."""
+    """Erases again whose profile, or all of whose balances Redis has no more. Nobody is named. StoreUnavailable,
+    RedisRefused; O(profiles), and O(users) where anybody was erased since."""
     latest = await _erase_lost_profiles(taking)
     if taking.highest.erased > latest:
-        await _hide_lost_users(taking)
+        await _erase_lost_users(taking)
 
 
 async def _erase_lost_profiles(taking: StateTaking) -> int:
@@ -50,39 +51,35 @@ async def _erase(taking: StateTaking, rows: Sequence[Any]) -> None:
     there = await users_in_redis(taking, [row["user_number"] for row in rows])
     async with taking.transaction() as fetch:
         for row in rows:
-            if row["name"] in there:  # somebody else's name by now
-                await fetch("delete_profile", row["user_number"], row["namespace_id"])
-                taking.report.counts["profiles of erased users whose names are others' by now"] += 1
+            if row["name"] in there:
+                await erase_under_other_name(fetch, row["user_number"], taking.partitions)
             else:
                 await erase_again(fetch, row["user_number"], row["name"])
-                taking.report.counts["erasures"] += 1
+        taking.report.counts["erasures"] += len(rows)
 
 
-async def _hide_lost_users(taking: StateTaking) -> None:
+async def _erase_lost_users(taking: StateTaking) -> None:
     reaches = await read_reach(taking.link, await taking.postgres.fetch("get_offsets"))
     whole = {reach.partition for reach in reaches if _is_whole(reach)}
     number = 0
     while page := await taking.postgres.fetch("get_user_page", number, USERS_A_PAGE_MAX):
         number = page[-1]["number"]
-        await _hide_lost(taking, [row["number"] for row in page], whole)
-    if count := taking.report.counts["users without a trace in Redis, hidden"]:
-        taking.report.sentences.append(
-            f"{count:,} users have grants in Postgres and nothing in Redis: they were erased since, it seems, and are "
-            "hidden everywhere; erase again whose erasure you know of"
-        )
+        await _erase_lost(taking, [row["number"] for row in page], whole)
 
 
-async def _hide_lost(taking: StateTaking, numbers: Sequence[int], whole: Collection[int]) -> None:
+async def _erase_lost(taking: StateTaking, numbers: Sequence[int], whole: Collection[int]) -> None:
     """whole: partitions that have all their users. A user with grants elsewhere may be there."""
     places: Sequence[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers))
     unsure = {place["name"] for place in places if place["partition"] not in whole}
     questions = [(place["name"], place["partition"], place["namespace_id"]) for place in places]
     there = await read_users_with_balances(taking.link, questions) | unsure
-    lost = {place["name"] for place in places} - there
+    lost = {place["name"] for place in places if not is_erased(place["name"])} - there
     if lost:
         async with taking.transaction() as fetch:
             for row in await fetch("get_states_by_names", sorted(lost), 0):
-                taking.report.counts["users without a trace in Redis, hidden"] += await hide_unknown(fetch, row)
+                if row["desired_state"] != ERASE:
+                    await erase_again(fetch, row["number"], row["name"])
+                    taking.report.counts["erasures"] += 1
 
 
 def _is_whole(reach: PartitionReach) -> bool:

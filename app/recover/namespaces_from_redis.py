@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from ..drivers.postgres import Fetch
@@ -13,14 +12,19 @@ from ..store.namespace_cache import namespace_from_row
 from ..store.redis_state import read_keys, read_rules_versions
 from .state_taking import StateTaking, slices
 
+#: A namespace in Postgres: the columns of `get_all_namespaces` by name, as they are behind the changes so far.
+Row = Any
+
 _encode = msgspec.json.Encoder().encode
 
 
 async def take_namespaces(taking: StateTaking) -> None:
     """New ones, changed rules, deletions. RedisRefused where Postgres has another namespace under the same id;
     StoreUnavailable; O(namespaces)."""
-    rows = {row["id"]: row for row in await taking.postgres.fetch("get_all_namespaces")}
-    published = taking.namespaces
+    published, highest = taking.namespaces, taking.highest
+    # Ids and versions that are given out from here on are beyond all of Redis.
+    await taking.postgres.fetch("raise_state_versions", highest.rules + 1, 1, 1, max(1, highest.namespace_id))
+    rows = {row["id"]: dict(row) for row in await taking.postgres.fetch("get_all_namespaces")}
     fences = await read_rules_versions(taking.link, published)
     for some in slices(list(zip(published, fences, strict=True))):
         async with taking.transaction() as fetch:
@@ -33,19 +37,16 @@ async def take_namespaces(taking: StateTaking) -> None:
                 await _delete(taking, fetch, row)
 
 
-async def _take(
-    taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, asyncpg.Record], fence: int
-) -> None:
+async def _take(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, Row], fence: int) -> None:
     row, note = rows.get(namespace.id), taking.report.sentences.append
+    if row is not None and row["name"] != namespace.name:
+        await _renumber(taking, fetch, row, namespace)
+        rows[row["id"]] = rows.pop(namespace.id)
+        row = None
     if row is None:
         await _give_way(taking, fetch, namespace, rows)
         await fetch("restore_namespace", namespace.id, *_columns(namespace, fence), from_micros(now_micros()))
         taking.report.counts["namespaces"] += 1
-    elif row["name"] != namespace.name:
-        raise RedisRefused(
-            f"namespace {namespace.id} is {namespace.name!r} in Redis, and {row['name']!r} in Postgres, where it was "
-            f"made later: delete {row['name']!r} from Postgres by hand, and run this again"
-        )
     elif row["is_deleted"]:
         if taking.is_changed("namespace", namespace.id):
             note(f"namespace {namespace.name!r} was deleted on the older Postgres: it stays so")
@@ -86,12 +87,26 @@ def _columns(namespace: Namespace, fence: int) -> tuple[Any, ...]:
     )
 
 
-async def _give_way(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, asyncpg.Record]) -> None:
+async def _renumber(taking: StateTaking, fetch: Fetch, row: Row, namespace: Namespace) -> None:
+    """Another namespace has the id: it was made on the older Postgres."""
+    name, number = row["name"], row["id"]
+    moved = await fetch("renumber_namespace", number)
+    if not moved:
+        raise RedisRefused(
+            f"namespace {number} is {namespace.name!r} in Redis, and {name!r} in Postgres, where it was made later and "
+            "has users: delete it from Postgres by hand, and run this again"
+        )
+    row["id"] = moved[0]["id"]
+    taking.report.sentences.append(f"namespace {name!r} was made on the older Postgres: it has another id now")
+
+
+async def _give_way(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, Row]) -> None:
     """Another namespace of the same name, which Redis has deleted, or which was made on the older Postgres."""
     for row in rows.values():
         if row["name"] != namespace.name or row["is_deleted"]:
             continue
         await fetch("restore_deletion", row["id"])
+        row["is_deleted"] = True
         if row["created_micros"] <= taking.restored_micros:
             taking.report.counts["deletions of namespaces"] += 1
         else:
@@ -100,7 +115,7 @@ async def _give_way(taking: StateTaking, fetch: Fetch, namespace: Namespace, row
             )
 
 
-async def _delete(taking: StateTaking, fetch: Fetch, row: asyncpg.Record) -> None:
+async def _delete(taking: StateTaking, fetch: Fetch, row: Row) -> None:
     """Deletes a namespace that Redis has no more, but for one that it was never told of."""
     name = taking.names.get(row["name"])
     if name is None or name.namespace is not None or row["created_micros"] > taking.restored_micros:

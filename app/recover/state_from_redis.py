@@ -47,10 +47,10 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
     )
     await take_namespaces(taking)
     await take_keys(taking)
-    profile_version = await take_profiles(taking)
+    await take_profiles(taking)
     await take_states(taking)
     await take_erasures(taking)
-    await _begin_history(taking, notes, profile_version)
+    await _begin_history(taking, notes)
     await restore_deployment(postgres, link)
     return report
 
@@ -61,13 +61,11 @@ async def _changes_since(postgres: Postgres, last: StateNote) -> frozenset[tuple
     return frozenset((row["kind"], row["id"], row["namespace_id"]) for row in rows)
 
 
-async def _begin_history(taking: StateTaking, notes: set[StateNote], profile_version: int) -> None:
+async def _begin_history(taking: StateTaking, notes: set[StateNote]) -> None:
     """From here on this Postgres is the one that Redis was told of."""
     highest, last = taking.highest, max(notes)
     known = sorted(note for note in notes if note.version)
-    profile_version = max(1, profile_version, highest.erased)
     async with taking.transaction() as fetch:
-        await fetch("raise_state_versions", highest.rules + 1, 1, profile_version, max(1, highest.namespace_id))
         await fetch("raise_announcements", highest.changes, highest.profiles)
         await fetch("delete_changes_since_restore", last.version, last.micros)
         await fetch("adopt_notes", [note.version for note in known], [note.token for note in known])

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from ..admin.visibility_intents import VisibilityRecord, hide
 from ..drivers.postgres import Fetch
-from ..model.namespace import Namespace
 from ..model.profile import Profile, fold_name
-from ..model.visibility import ERASE, HIDE, STATES, UNHIDE
+from ..model.visibility import ERASE, HIDE, STATES, UNHIDE, erased_name
 from ..store.redis_state import (
     PublishedProfile,
     PublishedState,
@@ -27,60 +27,58 @@ from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking, slices
 _HIDDEN, _RETURNING, _ERASING = STATES[HIDE], STATES[UNHIDE], STATES[ERASE]
 
 
-async def take_profiles(taking: StateTaking) -> int:
-    """Profiles of the deployment and of namespaces. The highest version of all. StoreUnavailable, RedisRefused;
-    O(profiles)."""
+async def take_profiles(taking: StateTaking) -> None:
+    """Profiles of the deployment and of namespaces. StoreUnavailable, RedisRefused; O(profiles)."""
     own = await read_namespaces_with_profiles(taking.link)
-    highest = 0
+    highest, both = max(1, taking.highest.erased), []
     for namespace in [None, *(one for one in taking.namespaces if one.id in own)]:
+        ns = 0 if namespace is None else namespace.id
         async for piece in read_profiles(taking.link, namespace):
             highest = max(highest, *(profile.version for profile in piece))
             for some in slices(piece):
-                await _take_profiles(taking, namespace, some)
-    return highest
+                both += [(ns, published) for published in await _take_profiles(taking, ns, some)]
+    # The versions that are given out from here on are beyond all of Redis.
+    await taking.postgres.fetch("raise_state_versions", 1, 1, highest, 1)
+    for ns, published in both:
+        await _merge(taking, ns, published)
 
 
-async def _take_profiles(taking: StateTaking, namespace: Namespace | None, some: Sequence[PublishedProfile]) -> None:
-    ns, by_user = 0 if namespace is None else namespace.id, {profile.user: profile for profile in some}
-    newer = [row for row in await _known(taking, by_user, ns) if _differs(row, by_user[row["name"]])]
-    newer = [row for row in newer if _is_newer(taking, row, ns, by_user[row["name"]].version)]
-    if not newer:
-        return
-    async with taking.transaction() as fetch:
-        await fetch("create_users", [row["name"] for row in newer])
-        for row in await fetch("get_profiles_by_names", [row["name"] for row in newer], ns):
-            published = by_user[row["name"]]
-            if not taking.is_changed("profile", row["number"], ns):
+async def _take_profiles(taking: StateTaking, ns: int, some: Sequence[PublishedProfile]) -> list[PublishedProfile]:
+    """Takes what Redis has in a newer version. Returns what was changed in Postgres as well."""
+    by_user = {profile.user: profile for profile in some}
+    rows = await taking.postgres.fetch("get_profiles_by_names", list(by_user), ns)
+    differing = [row for row in rows if _differs(row, by_user[row["name"]])]
+    both = [row["name"] for row in differing if taking.is_changed("profile", row["number"], ns)]
+    newer = [row["name"] for row in differing if (row["version"] or 0) < by_user[row["name"]].version]
+    newer = [name for name in newer if name not in both]
+    if newer:
+        async with taking.transaction() as fetch:
+            await fetch("create_users", newer)
+            for row in await fetch("get_profiles_by_names", newer, ns):
+                published = by_user[row["name"]]
                 await _put(fetch, row["number"], ns, published.profile, version=published.version)
-                taking.report.counts["profiles"] += 1
-                continue
-            opts_out = row["opt_out"] or published.profile.opt_out
-            merged = Profile(
-                display_name=row["display_name"], avatar=row["avatar"], timezone=row["timezone"], opt_out=opts_out
-            )
-            await _put(fetch, row["number"], ns, merged, version=None)
-            what = ", and opted out, as one of the two has it" if opts_out else ""
-            where = "" if namespace is None else f" in {namespace.name!r}"
-            taking.report.sentences.append(
-                f"the profile of {row['name']!r}{where} was changed on the older Postgres: it stays so{what}"
-            )
+        taking.report.counts["profiles"] += len(newer)
+    return [by_user[name] for name in both]
 
 
-async def _known(taking: StateTaking, by_user: dict[str, PublishedProfile], ns: int) -> list[asyncpg.Record]:
-    return await taking.postgres.fetch("get_profiles_by_names", list(by_user), ns)
-
-
-def _differs(row: asyncpg.Record, published: PublishedProfile) -> bool:
-    return row["version"] is None or published.profile != Profile(
-        display_name=row["display_name"], avatar=row["avatar"], timezone=row["timezone"], opt_out=row["opt_out"]
+async def _merge(taking: StateTaking, ns: int, published: PublishedProfile) -> None:
+    """A profile that was changed on the older Postgres, too, under a new version."""
+    async with taking.transaction() as fetch:
+        (row,) = await fetch("get_profiles_by_names", [published.user], ns)
+        opts_out = row["opt_out"] or published.profile.opt_out
+        await _put(fetch, row["number"], ns, msgspec.structs.replace(_profile(row), opt_out=opts_out), version=None)
+    what = ", and opted out, as one of the two has it" if opts_out else ""
+    taking.report.sentences.append(
+        f"the profile of {published.user!r}{_where(taking, ns)} was changed on the older Postgres: it stays so{what}"
     )
 
 
-def _is_newer(taking: StateTaking, row: asyncpg.Record, ns: int, version: int) -> bool:
-    """Whether Redis has the later profile, or nobody can tell."""
-    if row["version"] is None or row["version"] < version:
-        return True
-    return taking.is_changed("profile", row["number"], ns)
+def _differs(row: asyncpg.Record, published: PublishedProfile) -> bool:
+    return row["version"] is None or published.profile != _profile(row)
+
+
+def _profile(row: asyncpg.Record) -> Profile:
+    return Profile(**{field: row[field] for field in Profile.__struct_fields__})
 
 
 async def _put(fetch: Fetch, number: int, ns: int, profile: Profile, *, version: int | None) -> None:
@@ -89,12 +87,11 @@ async def _put(fetch: Fetch, number: int, ns: int, profile: Profile, *, version:
     await fetch("restore_profile", number, ns, version, *texts, profile.opt_out, folded)
 
 
-async def take_states(taking: StateTaking) -> int:
-    """Who is hidden, shown again, or being erased. The highest version of all. It asks for profiles that were taken
-    before. StoreUnavailable, RedisRefused; O(such users)."""
+async def take_states(taking: StateTaking) -> None:
+    """Who is hidden, shown again, or being erased. It reads profiles, which were taken before. StoreUnavailable,
+    RedisRefused; O(such users)."""
     states = await read_states(taking.link, range(taking.partitions), taking.namespaces)
     highest = max((state.version for state in states.values()), default=0)
-    # The versions that are given out from here on are beyond all of Redis.
     await taking.postgres.fetch("raise_state_versions", 1, max(1, highest, taking.highest.cleared), 1, 1)
     for ns in {ns for ns, _ in states}:
         by_user = {user: state for (at, user), state in states.items() if at == ns}
@@ -105,7 +102,6 @@ async def take_states(taking: StateTaking) -> int:
                     if row["number"] is not None:
                         await _take_state(taking, fetch, row, ns, by_user[row["name"]])
     await _show_released(taking, {(ns, user) for ns, user in states})
-    return highest
 
 
 async def _take_state(
@@ -127,6 +123,7 @@ async def _take_state(
                     f"{row['name']!r} was shown again{where} on the older Postgres, and is hidden in Redis: hidden"
                 )
     elif desired == HIDE and is_changed:
+        await fetch("put_intent", row["number"], row["name"], HIDE, None, ns)
         report.sentences.append(
             f"{row['name']!r} was hidden{where} on the older Postgres, and is shown in Redis: hidden"
         )
@@ -192,9 +189,10 @@ async def erase_again(fetch: Fetch, number: int, name: str) -> None:
     await fetch("delete_profiles", number)
 
 
-async def hide_unknown(fetch: Fetch, row: asyncpg.Record) -> bool:
-    """Hides a user everywhere of whom Redis has nothing. Whether they were shown."""
-    if row["desired_state"] in (HIDE, ERASE):
-        return False
-    await _hide(fetch, row, 0)
-    return True
+async def erase_under_other_name(fetch: Fetch, number: int, partitions: int) -> None:
+    """Erases a user whose name is a new user's by now: Redis has nothing of theirs. Persisters clear the texts."""
+    name = erased_name(number)
+    await fetch("replace_user_name", number, name)
+    await erase_again(fetch, number, name)
+    (row,) = await fetch("get_states_by_names", [name], 0)
+    await fetch("confirm_intent", number, row["version"], list(range(partitions)))

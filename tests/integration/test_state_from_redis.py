@@ -1,12 +1,19 @@
 """`rebuild --from-redis`: an older Postgres gets the deployment's state back, and nothing that was changed on it since
 is dropped without a word."""
 
+import time
 from typing import Any
 
 import httpx
 import pytest
 
+from app.admin.migrate import SCRIPTS
+from app.drivers.postgres import Postgres
+from app.drivers.redis import RedisConnection
+from app.recover import state_from_redis
+from app.settings import read_settings
 from tests.support.older_postgres import copy_postgres, swap_postgres
+from tests.support.template import here
 
 RACE = "/v1/namespaces/race"
 BOARD = f"{RACE}/boards/all"
@@ -40,8 +47,16 @@ def grant(client: httpx.Client, user: str, name: str = "race") -> int:
 
 
 def settle(stack: Any) -> None:
+    wait_gone(stack, "SELECT 1 FROM visibility_intents WHERE pending_partitions <> '{}'")
     stack.wait_flushed()
     stack.wait_published()
+
+
+def wait_gone(stack: Any, query: str, *args: Any) -> None:
+    deadline = time.monotonic() + 20
+    while stack.sql(query, *args):
+        assert time.monotonic() < deadline, query
+        time.sleep(0.05)
 
 
 def begin(stack: Any, client: httpx.Client) -> str:
@@ -126,4 +141,124 @@ def test_an_older_postgres_gets_the_state_back(own_stack: Any) -> None:
         own_stack.wait_ready()
         assert client.get(BOARD).json()["entries"] == before
         settle(own_stack)
+    assert own_stack.run("verify").returncode == 0
+
+
+#: What an operator changes on the older Postgres, before it is known to be the older one.
+LATER = """
+UPDATE namespaces SET rules = jsonb_set(rules, '{mode}', '"frozen"'), version = nextval('rules_version')
+    WHERE name = 'race';
+UPDATE namespaces SET version = nextval('rules_version') WHERE name = 'gone';
+INSERT INTO namespaces (name, partition, rules) SELECT 'fresh', partition, rules FROM namespaces WHERE name = 'race';
+INSERT INTO namespaces (name, partition, rules) SELECT 'late', partition, rules FROM namespaces WHERE name = 'race';
+UPDATE visibility_intents SET version = nextval('visibility_version') WHERE name = 'fox';
+INSERT INTO visibility_intents (user_number, name, version, desired_state, pending_partitions)
+    SELECT number, name, nextval('visibility_version'), 'unhide', '{}' FROM users WHERE name = 'seal';
+UPDATE profiles SET display_name = 'Elder', folded_name = 'elder', version = nextval('profile_version')
+    WHERE display_name = 'Otter';
+INSERT INTO api_keys (id, hash, scopes) VALUES ('fresh', 'h', '{read:*}');
+"""
+
+
+@pytest.mark.timeout(180)
+def test_what_was_changed_on_the_older_postgres_is_not_dropped_without_a_word(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        key = begin(own_stack, client)
+        copy_postgres(own_stack)
+        change(own_stack, client, key)
+        own_stack.kill("persist")
+        swap_postgres(own_stack)
+        for statement in LATER.split(";\n"):
+            own_stack.sql(statement)
+        report = take_back(own_stack)
+        for sentence in (
+            "namespace 'race' was changed on the older Postgres: it has the rules of Redis, and what was stricter",
+            "namespace 'gone' was changed on the older Postgres, and is deleted in Redis: it is deleted",
+            "namespace 'fresh' was made on the older Postgres: it has another id now",
+            "namespace 'late' was made on the older Postgres, too",
+            "'fox' was hidden on the older Postgres, and is shown in Redis: hidden",
+            "'seal' was shown again on the older Postgres, and is hidden in Redis: hidden",
+            "the profile of 'otter' was changed on the older Postgres: it stays so",
+        ):
+            assert sentence in report, report
+        own_stack.start("persist")
+        settle(own_stack)
+        race = client.get(RACE).json()
+        assert (race["mode"], race["accept_future"]) == ("frozen", "PT1H")
+        assert {one["name"] for one in client.get("/v1/namespaces").json()["namespaces"]} == {
+            *("race", "again", "late", "fresh")
+        }
+        rows = client.get(BOARD).json()["entries"]
+        assert [(row["user_id"], row["display_name"]) for row in rows] == [("otter", "Elder"), ("mole", "Mole")]
+        assert [row["user_id"] for row in client.get("/v1/namespaces/late/boards/all").json()["entries"]] == ["otter"]
+        assert grant(client, "mole", "fresh") == 409, "it was made with the rules of a frozen one"
+        settle(own_stack)
+    assert own_stack.run("verify").returncode == 0
+
+
+@pytest.mark.timeout(180)
+def test_erased_users_are_not_published_again(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        put(client, "/v1/namespaces/race")
+        for user in ("ghost", "shade", "reborn", "otter"):
+            assert grant(client, user) == 201
+        for user in ("ghost", "reborn", "otter"):
+            put(client, f"/v1/users/{user}", display_name=user.title())
+        settle(own_stack)
+        copy_postgres(own_stack)
+        for user in ("ghost", "shade", "reborn"):
+            assert client.delete(f"/v1/users/{user}").status_code == 204
+        body = {"grant_id": "second life", "user_id": "reborn", "amount": 2}
+        assert client.post(f"{RACE}/grants", json=body).status_code == 201
+        settle(own_stack)
+        board = client.get(BOARD).json()["entries"]
+        swap_postgres(own_stack)
+        report = take_back(own_stack)
+        assert "erasures 3" in report
+        assert not any(user in report.lower() for user in ("ghost", "shade", "reborn"))
+        settle(own_stack)
+        wait_gone(own_stack, "SELECT 1 FROM users WHERE name IN ('ghost', 'shade')")
+        assert client.get(BOARD).json()["entries"] == board
+        assert [(row["user_id"], row["display_name"]) for row in board] == [("reborn", None), ("otter", "Otter")]
+        for user in ("ghost", "shade"):
+            assert client.get(f"/v1/users/{user}").status_code == 404
+        assert client.get("/v1/users/reborn").json()["display_name"] is None
+        settle(own_stack)
+    # The log's entry of the erasure names who has the name now: nobody can tell the two apart.
+    findings = own_stack.run("verify").stdout.splitlines()
+    assert {line.partition(", seq")[0] for line in findings} == {"race, ledger: 'reborn'"}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("step", ["take_profiles", "take_states", "restore_deployment"])
+def test_a_taking_that_was_broken_off_is_done_again(own_stack: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    class Broken(Exception):
+        pass
+
+    async def broken(*args: Any) -> int:
+        raise Broken
+
+    async def begin_taking() -> None:
+        settings = read_settings(own_stack.environment)
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
+        try:
+            await state_from_redis.take_state(postgres, link)
+        finally:
+            await link.close()
+            await postgres.close()
+
+    with own_stack.client() as client:
+        key = begin(own_stack, client)
+        copy_postgres(own_stack)
+        change(own_stack, client, key)
+        state, board = state_of(own_stack), client.get(BOARD).json()["entries"]
+        swap_postgres(own_stack)
+        with monkeypatch.context() as patch:
+            patch.setattr(state_from_redis, step, broken)
+            with pytest.raises(Broken):
+                here(begin_taking())
+        take_back(own_stack)
+        assert state_of(own_stack) == state
+        settle(own_stack)
+        assert client.get(BOARD).json()["entries"] == board
     assert own_stack.run("verify").returncode == 0

@@ -17,4 +17,18 @@ OLDER_POSTGRES = [
         "share =",
         ("tests/integration/test_older_postgres.py",),
     ),
+    Mutant(
+        "what was changed on an older Postgres is told from what it had",
+        "app/recover/state_taking.py",
+        "return (kind, str(number), namespace_id) in self.changed",
+        "return False",
+        ("tests/integration/test_state_from_redis.py",),
+    ),
+    Mutant(
+        "who was erased since is erased again",
+        "app/recover/state_from_redis.py",
+        "    await take_erasures(taking)\n",
+        "",
+        ("tests/integration/test_state_from_redis.py::test_erased_users_are_not_published_again",),
+    ),
 ]

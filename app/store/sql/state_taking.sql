@@ -33,6 +33,15 @@ UPDATE namespaces SET partition = $2, version = $3, rules = $4::jsonb,
     latest_acceptable_at = greatest(latest_acceptable_at, $5), accept_future_max = greatest(accept_future_max, $6)
 WHERE id = $1;
 
+-- name: renumber_namespace
+-- A namespace that keeps no users gets another id. No row where it keeps some.
+WITH moved AS (
+    UPDATE namespaces SET id = DEFAULT, version = nextval('rules_version') WHERE id = $1 AND NOT has_user_data
+    RETURNING id),
+seasons AS (UPDATE opened_seasons SET namespace_id = moved.id FROM moved WHERE namespace_id = $1),
+events AS (UPDATE audit SET namespace_id = moved.id FROM moved WHERE namespace_id = $1)
+SELECT id FROM moved;
+
 -- name: restore_deletion
 -- A namespace that was deleted goes again. Its dead letters are settled when its data is removed.
 UPDATE namespaces SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL;
@@ -56,10 +65,6 @@ VALUES ($1, $2, coalesce($3, nextval('profile_version')), $4, $5, $6, $7, $8)
 ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET version = excluded.version, display_name = excluded.display_name, avatar = excluded.avatar,
     timezone = excluded.timezone, opt_out = excluded.opt_out, folded_name = excluded.folded_name;
-
--- name: delete_profile
--- A user's profile in a namespace ($2; 0: in the deployment).
-DELETE FROM profiles WHERE user_number = $1 AND namespace_id = $2;
 
 -- name: get_states_by_names
 -- Why some users ($1) are off the boards of a namespace ($2; 0: of all), and what is wished for them; nulls where nothing

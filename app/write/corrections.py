@@ -35,7 +35,7 @@ from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import ProfileCache
 from ..store.read_batcher import ReadBatcher
 from .committer import Committer
-from .ledger_wait import LEDGER_BEHIND, Deadline, GrantLookup, LedgerWait
+from .ledger_wait import NOT_CAUGHT_UP, Deadline, GrantLookup, LedgerWait
 from .plan_attempts import PlanAttempts, RulesReader
 from .rank_projection import RankProjection
 from .receipts import CorrectionReceipt
@@ -129,7 +129,7 @@ class Corrector:
     ) -> list[CorrectionResult]:
         """Corrections of one user's grants, round by round, as long as each round finishes some of them."""
         results: list[CorrectionResult | None] = [None] * len(requests)
-        attempts = PlanAttempts(self._rules, LEDGER_BEHIND, CHAIN_S_MAX)
+        attempts = PlanAttempts(self._rules, NOT_CAUGHT_UP, CHAIN_S_MAX)
         while due := [i for i, result in enumerate(results) if result is None]:
             try:
                 done, is_stale = await self._round(namespace, user, [requests[i] for i in due], attempts.waiting)

@@ -15,13 +15,13 @@ from ..store.user_balances import last_changes_call
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
-LEDGER_BEHIND = "the ledger has not caught up with this grant or its user; try again"
+NOT_CAUGHT_UP = "the ledger has not caught up with this grant or its user; try again"
 
 
 class Deadline:
     """How long a request waits for the ledger to catch up, or for others to leave a grant alone."""
 
-    def __init__(self, wait_s: float = WAIT_S_MAX, detail: str = LEDGER_BEHIND) -> None:
+    def __init__(self, wait_s: float = WAIT_S_MAX, detail: str = NOT_CAUGHT_UP) -> None:
         """detail: of the problem when time is up."""
         self._detail = detail
         self._began = monotonic()

@@ -52,12 +52,14 @@ CROSS JOIN LATERAL (SELECT '2026-11-27'::timestamptz + i * interval '20 ms' AS a
 
 
 # Bytes of a table, then of each of its indexes, the parts of a partitioned one together.
-SIZES = """
-SELECT '{0}', sum(pg_table_size(relid)) FROM pg_partition_tree('{0}') UNION ALL
+SIZES = r"""
+WITH tables AS (
+    SELECT '{0}'::regclass AS oid UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = '{0}'::regclass)
+SELECT '{0}', sum(pg_table_size(oid)) FROM tables UNION ALL
 SELECT name, size FROM (
-    SELECT i.indexrelid::regclass::text AS name, sum(pg_relation_size(t.relid)) AS size
-    FROM pg_index i CROSS JOIN LATERAL pg_partition_tree(i.indexrelid) AS t
-    WHERE i.indrelid = '{0}'::regclass GROUP BY 1 ORDER BY 2 DESC) AS indexes
+    SELECT regexp_replace(c.relname, '_\d+', '_<p>') AS name, sum(pg_relation_size(c.oid)) AS size
+    FROM tables JOIN pg_index i ON i.indrelid = tables.oid JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i'
+    GROUP BY 1 ORDER BY 2 DESC) AS indexes
 """
 
 

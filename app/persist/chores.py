@@ -125,7 +125,7 @@ class ChoreServices:
         """A run that is left out while Postgres is older than Redis: it would bring back what was taken away since."""
 
         async def guarded(session: LedgerSession) -> None:
-            if await self.guard.refusal(session.fetch) is None:
+            if await self.guard.refusal(session) is None:
                 await run(session)
 
         return guarded

@@ -242,7 +242,7 @@ class Worker:
     async def _refuses_state(self, session: LedgerSession) -> bool:
         """Whether Postgres is older than Redis. Once it is no more, the partitions are opened that were closed for
         it."""
-        refusal, was_behind = await self._guard.refusal(session.fetch), self._is_behind
+        refusal, was_behind = await self._guard.refusal(session), self._is_behind
         self._is_behind = refusal is not None
         if refusal is None and was_behind:
             await self._marks.renew_all()

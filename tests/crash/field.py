@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -18,9 +17,9 @@ import redis
 from app.model.entry_kinds import Repeat, kind_of
 from app.persist.ledger_row import read_row, unpack
 from app.store import fields, keys
-from tests.conftest import Stack
 from tests.crash.book import Book, Name, now
 from tests.crash.clients import Client, Corrector, Gate, Granter, Hider, Pacer
+from tests.crash.linked_stack import LinkedStack
 from tests.crash.spaces import AGGREGATION, SPACES, USERS
 from tests.crash.watchers import Reader, Warden, Watcher
 from tests.support.checked_deployment import verify
@@ -57,29 +56,12 @@ LEDGER_NAMES = (
 )
 
 
-class LinkedStack(Stack):
-    """A stack whose own processes reach the stores through links."""
-
-    #: By the store's port its link's.
-    links: Mapping[int, TcpProxy] = MappingProxyType({})
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """With the ports of the links."""
-        environment = super().environment
-        for port, link in self.links.items():
-            for name in ("LEADERBOARD_REDIS_URL", "LEADERBOARD_POSTGRES_URL"):
-                environment[name] = environment[name].replace(f":{port}/", f":{link.port}/")
-        return environment
-
-
 class Field:
-    """stack: the parts. book: what clients know. redis_link, postgres_link: links that the parts go through; a
-    cluster has none. lost: entries that a fault took, as it may; ways_back: the commands that were needed."""
+    """stack: the parts, behind links. book: what clients know. lost: entries that a fault took, as it may; ways_back:
+    the commands that were needed."""
 
-    def __init__(self, stack: LinkedStack, redis_link: TcpProxy, postgres_link: TcpProxy, seed: int) -> None:
+    def __init__(self, stack: LinkedStack, seed: int) -> None:
         self.stack = stack
-        self.redis_link, self.postgres_link = redis_link, postgres_link
         self.chance = random.Random(f"{seed}-field")
         self.book, self.gate = Book(), Gate()
         self.lost = self._bulk = 0
@@ -119,6 +101,18 @@ class Field:
         """Lets a fault last."""
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() > end, "")
+
+    @property
+    def redis_link(self) -> TcpProxy:
+        """The link to the Redis that takes writes now; a cluster has none."""
+        one = self.stack.redis
+        assert not isinstance(one, ValkeyCluster)
+        return self.stack.links[(one.primary() if isinstance(one, WatchedValkey) else one).port]
+
+    @property
+    def postgres_link(self) -> TcpProxy:
+        """The link to Postgres."""
+        return self.stack.links[self.stack.postgres.port]
 
     @property
     def cluster(self) -> ValkeyCluster:
@@ -327,14 +321,11 @@ def field(folder: Path, seed: int, stores: Path | None = None, *, topology: str 
     stack = LinkedStack(folder, stores, THROWAWAY, nodes)
     stack.extra |= SETTINGS
     with ExitStack() as ends:
-        redis_link, postgres_link = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)
-        for link in (redis_link, postgres_link):
-            ends.enter_context(link)
-        stack.links = {stack.valkey.port: redis_link, stack.postgres.port: postgres_link}
+        stack.link(ends)
         ends.callback(shutil.rmtree, folder, ignore_errors=True)
         ends.callback(stack.down)
         stack.up()
-        place = Field(stack, redis_link, postgres_link, seed)
+        place = Field(stack, seed)
         ends.callback(place.end)
         place.begin()
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.embedded import ValkeyProcess
 from tests.crash.faults import AWAY_S, WHAT_REMAINS, Fault
 from tests.crash.field import Field
+from tests.crash.link_faults import CutRedis, LostReplies
 from tests.crash.node_faults import BEHIND_ENTRIES, stopped
 from tests.support.redis_topologies import ask
 
@@ -109,3 +111,36 @@ class LatePersister(StopPrimary):
             finally:
                 os.kill(persister, signal.SIGCONT)
             field.wait(LEAVE_S)
+
+
+class CutPrimaryLink(CutRedis):
+    name = "connections of servers and persisters to a primary cut, which Sentinels and its replica reach"
+    topology = "sentinel"
+
+
+class LostPrimaryReplies(LostReplies):
+    name = "replies of a primary are lost after it applied"
+    is_short = False
+    topology = "sentinel"
+
+
+class HalfOpenPrimaryLink(KillPrimary):
+    name = "connections of servers and persisters to a primary half-open, and Sentinels promote its replica"
+    promise = f"servers leave it within {LEAVE_S} s; {KillPrimary.promise}"
+
+    def inject(self, field: Field) -> None:
+        former, self._link = field.watched.primary(), field.redis_link
+        with field.losing():
+            self._link.hold()
+            field.wait(AWAY_S)
+            field.watched.fail_over()
+            field.watched.wait_failover(former)
+            began = time.monotonic()
+            field.more(1)
+            left_s = time.monotonic() - began
+        assert left_s < LEAVE_S, f"servers left a former primary after {left_s:.1f} s"
+        self.notes.append(f"left after {left_s:.1f} s")
+
+    def heal(self, field: Field) -> None:
+        self._link.mend()
+        self._settle(field)

@@ -28,7 +28,16 @@ from tests.crash.process_faults import (
     StopServer,
     TwoPersisters,
 )
-from tests.crash.sentinel_faults import CutPrimary, KillPrimary, LatePersister, PromotePrimaryBehind, StopPrimary
+from tests.crash.sentinel_faults import (
+    CutPrimary,
+    CutPrimaryLink,
+    HalfOpenPrimaryLink,
+    KillPrimary,
+    LatePersister,
+    LostPrimaryReplies,
+    PromotePrimaryBehind,
+    StopPrimary,
+)
 from tests.crash.state_faults import LostState
 
 FAULTS: tuple[type[Fault], ...] = (
@@ -38,4 +47,5 @@ FAULTS: tuple[type[Fault], ...] = (
     *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder, LostState),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
     *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister),
+    *(CutPrimaryLink, LostPrimaryReplies, HalfOpenPrimaryLink),
 )

@@ -234,6 +234,20 @@ class WatchedValkey:
         """What LEADERBOARD_REDIS_URL names."""
         return "redis+sentinel://" + ",".join(f"127.0.0.1:{one.port}" for one in self._sentinels) + "/main"
 
+    @property
+    def nodes(self) -> list[ValkeyProcess]:
+        """The primary and its replica, in any order."""
+        return [self._first, self._second]
+
+    @property
+    def sentinels(self) -> list[Sentinel]:
+        """Those who watch them."""
+        return list(self._sentinels)
+
+    def fail_over(self) -> None:
+        """Has the Sentinels promote the replica, though the primary is well."""
+        ask(self._sentinels[0].port, "SENTINEL", "FAILOVER", "main")
+
     def start(self) -> WatchedValkey:
         """Starts all of them, and waits until the Sentinels know each other and the replica."""
         for process in (self._first, self._second, *self._sentinels):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 #: Bytes that travel at a time.
@@ -15,10 +15,12 @@ OBEY_S_MAX = 5.0
 
 
 class TcpProxy:
-    """Relays connections from a port of its own to `target`, a port of this machine. A thread of its own runs it."""
+    """Relays connections from a port of its own to `target`, a port of this machine. A thread of its own runs it.
+    instead: texts of short replies, and what is told in place of each."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, instead: Mapping[bytes, bytes] = MappingProxyType({})) -> None:
         self.port = 0
+        self._instead = instead
         self._target = target
         self._is_open = True
         self._delay_s = 0.0
@@ -132,6 +134,9 @@ class TcpProxy:
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
             await self._flows.wait()
+            if is_reply:
+                for text, other in self._instead.items():
+                    chunk = chunk.replace(text, other)
             if not (is_reply and self._loses_replies):
                 writer.write(chunk)
                 await writer.drain()

@@ -29,9 +29,9 @@ class LinkedStack(Stack):
         for node in nodes:
             self.links[node.port] = ends.enter_context(TcpProxy(node.port))
         if isinstance(self.redis, WatchedValkey):
-            told = {_as_reply(port): _as_reply(link.port) for port, link in self.links.items()}
+            ports = {_as_reply(port): _as_reply(link.port) for port, link in self.links.items()}
             for sentinel in self.redis.sentinels:
-                self.links[sentinel.port] = ends.enter_context(TcpProxy(sentinel.port, told))
+                self.links[sentinel.port] = ends.enter_context(TcpProxy(sentinel.port, ports))
         self.links[self.postgres.port] = ends.enter_context(TcpProxy(self.postgres.port))
 
     @property

@@ -13,8 +13,8 @@ from ..model.errors import StoreUnavailable
 from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
 from ..store import keys
-from ..store.ledger_reach import look_twice
-from ..store.partitions import NO_DEPLOYMENT, read_deployment
+from ..store.ledger_reach import PartitionReach, look_twice
+from ..store.partitions import LEDGER_BEHIND, NO_DEPLOYMENT, read_deployment
 from ..store.state_history import compare_state, read_state_notes
 
 
@@ -37,11 +37,18 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
     notes = await read_state_notes(present, range(row["partitions"]))
     behind = (await compare_state(postgres.fetch, list(notes.values()))).behind
     reaches = await look_twice(present, lambda: postgres.fetch("get_offsets"))
-    reasons = {reach.partition: reach.closed or reach.loss or behind for reach in reaches}
+    reasons = {reach.partition: _reason(reach, behind) for reach in reaches}
     for reach in reaches:
         if reach.is_away:
             reasons[reach.partition] = f"Redis does not answer at {link.node(keys.meta(reach.partition))}"
     return {p: reason for p, reason in reasons.items() if reason is not None}
+
+
+def _reason(reach: PartitionReach, behind: str | None) -> str | None:
+    """Why a partition cannot be trusted. One that an older Postgres had closed may lack rows still."""
+    if reach.closed is not None and reach.closed.startswith(LEDGER_BEHIND):
+        return reach.loss or behind or reach.closed
+    return reach.closed or reach.loss or behind
 
 
 async def _check_format(postgres: Postgres) -> None:

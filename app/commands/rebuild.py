@@ -7,17 +7,19 @@ from typing import Annotated
 import typer
 
 from ..admin.migrate import SCRIPTS, restore_deployment
-from ..admin.store_agreement import check_together, find_chain
+from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import NodeLost, RedisConnection
 from ..logs import configure
+from ..persist.log_reader import PartitionStopped
+from ..recover.lost_rows import record_lost_rows
 from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
 from ..recover.progress import RebuildMoved
 from ..recover.replay import replay_asides
 from ..recover.settlement import settle_soon
 from ..recover.state_from_redis import take_state
 from ..settings import Settings, read_settings
-from ..store.marks import MARK_SCRIPTS, SETTLE_LOSS, Marks
+from ..store.marks import SETTLE_LOSS
 from ..store.namespace_cache import namespace_from_row
 from ..tune_gc import tune_gc
 from .finding import FindingError
@@ -32,35 +34,22 @@ def rebuild(
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
 ) -> None:
     """Writes boards, balances and ties anew from the ledger. A partition is closed while it is written; the others
-    serve. A rebuild that was killed goes on where it was when it is started again."""
+    serve. A rebuild that was killed goes on where it was when it is started again.
+
+    With --from-redis no board is written. An older Postgres takes the deployment's state back from Redis. Where it lost
+    rows that no log holds, users' numbers are recorded as Redis has them, and the partition takes grants again. Exit 1
+    where one stays closed.
+    """
     if partition is not None and namespace is not None:
         raise typer.BadParameter("give --partition or --namespace, not both")
-    if from_redis and (partition, namespace) != (None, None):
-        raise typer.BadParameter("--from-redis is for the whole deployment")
+    if from_redis and namespace is not None:
+        raise typer.BadParameter("--from-redis looks at whole partitions: leave --namespace out")
     settings = read_settings()
     configure(settings.log_level)
     if from_redis:
-        asyncio.run(take_from_redis(settings))
+        asyncio.run(_take_from_redis(settings, partition, quiet))
         return
     asyncio.run(rebuild_targets(settings, partition, namespace, quiet))
-
-
-async def take_from_redis(settings: Settings) -> None:
-    """Takes the deployment's state back from Redis, and opens the partitions whose log goes on where the ledger ends.
-    FindingError where one stays closed."""
-    postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
-    marks = Marks(RedisConnection(settings.redis_url, MARK_SCRIPTS), settings.postgres_url)
-    try:
-        for line in (await take_state(postgres, link)).lines():
-            print(line)
-        await marks.renew_all()
-        wrong = await check_together(link, postgres)
-    finally:
-        await marks.close()
-        await link.close()
-        await postgres.close()
-    if wrong:
-        raise FindingError(*(f"partition {p}: {reason}" for p, reason in sorted(wrong.items())))
 
 
 async def rebuild_targets(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:
@@ -93,6 +82,33 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
     await _finish(settings, [p for p in where if p not in lost])
     if lost:
         raise FindingError(*lost.values())
+
+
+async def _take_from_redis(settings: Settings, partition: int | None, quiet: bool) -> None:
+    """Takes the deployment's state back, and records what the ledger lost. FindingError where a partition stays
+    closed."""
+    from ..verify.progress import progress
+
+    postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
+    try:
+        for line in (await take_state(postgres, link)).lines():
+            print(line)
+    finally:
+        await link.close()
+        await postgres.close()
+    tune_gc()
+    closed = []
+    with progress(quiet=quiet, verb="compared") as bar:
+        try:
+            async for recovery in record_lost_rows(settings, bar, partition):
+                if recovery.is_open:
+                    print(f"partition {recovery.partition}: {recovery.text}", flush=True)
+                else:
+                    closed.append(f"partition {recovery.partition}: {recovery.text}")
+        except (RebuildMoved, PartitionStopped) as error:
+            raise FindingError(str(error)) from None
+    if closed:
+        raise FindingError(*closed)
 
 
 async def _finish(settings: Settings, partitions: Sequence[int]) -> None:

@@ -56,6 +56,8 @@ def _verify_chain(settings: Settings, quiet: bool, anchor: Path | None, key: Pat
     if not quiet:
         for p, rows in verifier.unchained.items():
             print(f"partition {p}: {rows:,} rows are from before there were hashes: nothing is known of them")
+        for p, rows in verifier.lost.items():
+            print(f"partition {p}: {rows:,} rows are lost, as the chain itself tells: see the events `lost`")
     if verifier.report.findings:
         raise typer.Exit(1)
     if not quiet:

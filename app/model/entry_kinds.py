@@ -57,6 +57,9 @@ ERASE = EntryKind("erase", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=Tr
 #: The entry with which a partition goes on in a new epoch, behind a rebuild. It belongs to no namespace.
 REBUILD = EntryKind("rebuild", "", Repeat.IGNORE)
 
+#: What Redis has of a user, and Postgres lost with rows that no log holds any more: it moves nothing.
+LOSS = EntryKind("loss", "", Repeat.REPORT)
+
 #: By the name in the log.
 KINDS = {kind.name: kind for kind in (GRANT, CORRECTION, HEAL, SEAL, HIDE, UNHIDE, ERASE)}
 
@@ -72,5 +75,6 @@ BACKFILL = GRANT._replace(letter="b")
 #: The second recording of a dead letter, which moves nothing; the log gives it the letter's kind.
 RETRY = EntryKind("retry", "r", Repeat.REPORT, names_cells=True)
 
-#: Kinds of row that only the ledger has: for an entry that it already had, or could not record.
-DUPLICATE, TOMBSTONE = "duplicate", "tombstone"
+#: Kinds of row that only the ledger has: for an entry that it already had, or could not record; and for entries that no
+#: log holds, of which it lost the rows.
+DUPLICATE, TOMBSTONE, GAP = "duplicate", "tombstone", "gap"

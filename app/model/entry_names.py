@@ -14,6 +14,7 @@ from .entry_kinds import EntryKind
 _KEY = "key"
 _LETTER = "dead letter"
 _HEAL = re.compile(r"heal:(\d+)-(\d+)\Z")
+_GAP = re.compile(r"gap:(\d+)-(\d+)\Z")
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -79,6 +80,22 @@ def tombstone_name(p: int, *, epoch: int, seq: int) -> str:
 def rebuild_name(p: int, epoch: int) -> str:
     """The grant_id of the entry with which a rebuilt partition goes on."""
     return f"rebuild:{p}:{epoch}"
+
+
+def loss_name(epoch: int, number: int) -> str:
+    """The grant_id of the entry that records what Redis has of a user. number: the user's."""
+    return f"loss:{epoch}-{number}"
+
+
+def gap_name(first_seq: int, last_seq: int) -> str:
+    """The grant_id of the row that stands for rows which the ledger lost. verify_ledger.sql reads it, too."""
+    return f"gap:{first_seq}-{last_seq}"
+
+
+def parse_gap_name(grant_id: str) -> tuple[int, int] | None:
+    """The first and the last seq that a gap's row stands for; None if it is not a gap's name."""
+    match = _GAP.match(grant_id)
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def member_key(key: str, index: int) -> str:

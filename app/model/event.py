@@ -3,7 +3,7 @@
 Event (at, actor)
 ├── LedgerEvent (seq, epoch): from the ledger. WindowSealed
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
-│   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased
+│   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased, LossRecorded
 └── AuditEvent (audit_id): from the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
     UserRegistered, SeasonOpened, Replayed, Lost
 """
@@ -107,6 +107,14 @@ class UserErased(UserEvent, frozen=True, kw_only=True, tag="user_erased"):
     """A user was erased. Their entries stay, without a name."""
 
 
+class LossRecorded(UserEvent, frozen=True, kw_only=True, tag="loss_recorded"):
+    """Postgres lost entries of a user, and what Redis had of them was recorded: change: of the score on the `all` board
+    in all of them together; score: behind them, null if the user is not there. The boards did not change."""
+
+    change: Number
+    score: Number | None
+
+
 class AuditEvent(Event, frozen=True, kw_only=True, tag_field="type"):
     """An event that changed no score."""
 
@@ -192,6 +200,7 @@ OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "hide": UserHidden,
     "unhide": UserUnhidden,
     "erase": UserErased,
+    "loss": LossRecorded,
 }
 OF_AUDIT: dict[str, type[AuditEvent]] = {
     "namespace_created": NamespaceCreated,

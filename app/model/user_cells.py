@@ -100,17 +100,28 @@ class CellBuilder:
         elif self._by_seq and not self.needs_replay(user):
             self._add_seqs(cells, groups)
 
-    def needs_replay(self, user: UserCells) -> bool:
+    def needs_replay(self, user: UserCells, *, has_lost_cells: bool = False) -> bool:
         """Whether the order of a user among equals can only be known by a replay: a score that came and went may have
-        been reached anew; and where the latest counts, scores come and go by themselves."""
+        been reached anew; and where the latest counts, scores come and go by themselves. has_lost_cells: whether the
+        ledger lacks something of the user, which then counts as a grant."""
         if not self._by_seq:
             return False
-        return user.is_corrected or (self._aggregation.keeps_times and sum(group.grants for group in user.groups) > 1)
+        grants = sum(group.grants for group in user.groups) + has_lost_cells
+        return user.is_corrected or (self._aggregation.keeps_times and grants > 1)
 
     def boards_of(self, windows: Sequence[str], category: str | None) -> tuple[str, ...]:
         """The cells of the boards of some windows and a category, as far as these boards are made."""
         some = tuple(window for window in windows if self._has(window))
         return tuple(f"b:{board}" for board in self._namespace.boards_of(some, category))
+
+    def makes(self, cell: str) -> bool:
+        """Whether a cell of this name is one that it makes. O(closed windows)."""
+        kind, _, board = cell.partition(":")
+        if kind not in ("b", "o", "gb"):
+            return self._only is None
+        if self._only is not None:
+            return f"{board}:".startswith(f"{self._only}:")
+        return not any(f"{board}:".startswith(f"{window}:") for window in self._closed)
 
     def _names_of(self, group: GrantGroup) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the cells of a group: boards, and `total` with labels."""

@@ -26,7 +26,7 @@ from .faults import ARCHIVE as ARCHIVE_FAILS
 from .faults import ARCHIVES, Faults, WorkUnit
 from .lease import Lease
 from .ledger_session import LedgerSession
-from .lost_archives import fill_tie_places
+from .lost_archives import put_lost_cells, put_tie_places, scores_with_lost_cells
 
 log = structlog.get_logger()
 
@@ -130,8 +130,9 @@ class Archivist:
             log.warning("an archive is written anew from the ledger", namespace=namespace.name, window=window)
             async with session.fenced(namespace.partition):
                 await session.execute("fill_new_scores", *_score_arguments(namespace, window, row["seq"], None), sign)
+                await put_lost_cells(session, namespace, window, row["seq"])
                 if namespace.rules.tie_break == "earliest":
-                    await fill_tie_places(session, namespace, window, row["seq"])
+                    await put_tie_places(session, namespace, window, row["seq"])
                 boards = [made["board"] for made in await session.fetch("get_new_boards")]
                 await _write_archives(session, namespace, window, {window, *boards}, row["seq"], [])
         else:
@@ -186,12 +187,23 @@ async def _ledger_scores(
     """Some users' scores on a window's boards after these entries, from the ledger."""
     if namespace.rules.tie_break == "earliest":
         return await _ledger_scores_by_seq(session, namespace, rows, before)
-    scores = await session.fetch(
-        "get_window_scores", *_score_arguments(namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
-    )
-    return {
-        (row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in scores
+    return await _window_scores(session, namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
+
+
+async def _window_scores(
+    session: LedgerSession, namespace: Namespace, window: str, seq: int, users: list[int]
+) -> KeysAndTies:
+    """Some users' scores on a window's boards as of a seq, from the ledger, and with what it lost."""
+    rows = await session.fetch("get_window_scores", *_score_arguments(namespace, window, seq, users))
+    lost = await scores_with_lost_cells(session, namespace, window, seq, users)
+    scores = {
+        (row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"]))
+        for row in rows
+        if row["user_number"] not in lost
     }
+    for number, boards in lost.items():
+        scores |= {(board, number): (namespace.sign * score, place) for board, (score, place) in boards.items()}
+    return scores
 
 
 async def _ledger_scores_by_seq(
@@ -201,8 +213,8 @@ async def _ledger_scores_by_seq(
     scored = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
-        scores = await session.fetch("get_window_scores", *_score_arguments(namespace, row["window"], seq, [user]))
-        now = {(score_row["board"], user): namespace.sign * score_row["score"] for score_row in scores}
+        scores = await _window_scores(session, namespace, row["window"], seq, [user])
+        now = {cell: sort_key for cell, (sort_key, _) in scores.items()}
         for cell in [cell for cell in scored if cell[1] == user and cell not in now]:
             del scored[cell]
         for cell, sort_key in now.items():
@@ -216,6 +228,7 @@ async def _compare_with_redis(session: LedgerSession, namespace: Namespace, row:
     await session.execute(
         "fill_new_scores", *_score_arguments(namespace, row["window"], row["seq"], None), namespace.sign
     )
+    await put_lost_cells(session, namespace, row["window"], row["seq"])
     if namespace.rules.tie_break == "earliest":
         await session.execute("copy_tie_places")
     (differ,) = await session.fetch("compare_with_redis", namespace.by_moment)

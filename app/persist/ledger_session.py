@@ -17,6 +17,7 @@ from ..store.ledger_offset import LedgerOffset
 from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
+from .entry_meta import copy_meta
 from .failure import cause_of, code_of, is_bisected, is_of_row, refusal_of
 from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
@@ -161,7 +162,7 @@ class LedgerSession:
         numbers = await self._numbers(users)
         async with self._connection.transaction():
             ends = await self._copy_rows(by_partition, numbers)
-            await self._copy_meta(row for row in everything if row.fault is None)
+            await copy_meta(self._connection, (row for row in everything if row.fault is None), numbers)
             await note_dead_letters(self._connection, everything)
             spans = _spans(by_partition)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
@@ -225,17 +226,6 @@ class LedgerSession:
             ends[p] = last, self._chain.head_mac((p, rows[-1].epoch, rows[-1].seq), last)
         await self._connection.copy_records_to_table("ledger", records=records, columns=RECORD_COLUMNS)
         return ends
-
-    async def _copy_meta(self, rows: Iterable[LedgerRow]) -> None:
-        records = [
-            (row.partition, row.epoch, row.seq, row.entry.namespace_id, row.entry.meta.decode())
-            for row in rows
-            if row.entry is not None and row.entry.meta is not None
-        ]
-        if records:
-            await self._connection.copy_records_to_table(
-                "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
-            )
 
     async def _mark_duplicates(self, p: int, rows: list[LedgerRow]) -> None:
         """Marks as duplicates the rows that the ledger, or an earlier one of these rows, already has."""

@@ -17,7 +17,17 @@ from ..http.bodies import answer, check_query, query_int
 from ..model.cursor_problem import cursor_problem
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, no_namespace
-from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
+from ..model.event import (
+    OF_AUDIT,
+    OF_LEDGER,
+    AuditEvent,
+    Edited,
+    Event,
+    GrantEvent,
+    LedgerEvent,
+    LossRecorded,
+    WindowSealed,
+)
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
 from ..model.visibility import visible_name
@@ -189,14 +199,17 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
         "user_id": visible_name(row["user"]),
         **{name: row[name] for name in ("actor", "seq", "epoch")},
     }
+    if issubclass(kind, (GrantEvent, LossRecorded)):
+        fields |= {
+            "change": namespace.number(row["score_delta"]),
+            "score": namespace.number_or_none(row["score"]),
+        }
     if not issubclass(kind, GrantEvent):
         return kind(**fields)
     fields |= {
         # A duplicate's row has a name of its own. The grant that it repeats is in the dead letters' table.
         "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
         "amount": namespace.number(row["amount"]),
-        "change": namespace.number(row["score_delta"]),
-        "score": namespace.number_or_none(row["score"]),
     }
     same = ("revision", "category", "source", "source_id", "action", "session_id")
     fields |= {name: row[name] for name in (*same, "granted_at")}

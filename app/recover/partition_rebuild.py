@@ -5,11 +5,9 @@ partition is closed meanwhile. A rebuild that was killed is started again: it go
 written. Redis tells how far it is, in the very calls that write users, so a Redis that loses these loses that, too.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from time import monotonic
 
 import asyncpg
 import msgspec
@@ -21,12 +19,12 @@ from ..model.entry_kinds import REBUILD
 from ..model.entry_names import digest_of, rebuild_name
 from ..model.ledger_chain import LedgerChain
 from ..model.namespace import Namespace
-from ..persist.heartbeat import beat
 from ..persist.ledger_session import LedgerSession
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.ledger_offset import LedgerOffset
 from ..store.namespace_cache import namespace_from_row
+from ..store.partitions import LEDGER_BEHIND
 from ..store.rebuilds import (
     OPEN_PARTITION,
     RebuildHead,
@@ -38,27 +36,21 @@ from ..store.rebuilds import (
     log_page_call,
     open_call,
     read_asides,
+    read_closed,
     read_last_entry,
     read_rebuild_head,
     set_log_aside,
     write_progress,
 )
 from ..store.restore import RESTORE_USERS, read_progress
-from ..task_end import cancel_and_wait
 from ..verify.report import Progress
 from .archived_windows import ArchivedWindows
 from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes
 from .namespace_rebuild import NamespaceRebuild
+from .partition_hold import STATEMENT_S_MAX, hold_partition
 from .progress import RebuildMoved, RebuildProgress, clearing_text, fork_of_clearing
 from .recent_grants import remember_recent_grants
 
-#: Seconds until a partition's persister has given it up. It notices within two that the partition is closed; one that
-#: hangs loses it after ten.
-LEASE_WAIT_S_MAX = 30.0
-#: Seconds between two looks at whether it has.
-_LEASE_POLL_S = 0.2
-#: Seconds that one statement of a rebuild may take: some hundred users; one of them may have a million entries.
-STATEMENT_S_MAX = 120.0
 #: A plan that did not know how many users it is for would compare each with each; none may scan a whole table.
 PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_custom_plan", "work_mem": "64MB"}
 #: Seconds that one call of a rebuild to Redis may take: it waits behind other calls.
@@ -124,34 +116,19 @@ class PartitionRebuild:
     async def _lease(self) -> AsyncIterator[LedgerSession]:
         """Closes the partition and holds it as its persister would: nobody else writes its rows."""
         p = self._partition
+        closed = await read_closed(self._link, p)
+        if closed is not None and closed.startswith(LEDGER_BEHIND):
+            # What Redis has and the ledger lacks would be gone.
+            raise RedisRefused(f"partition {p}: {closed}")
         command = f"leaderboard {'recover' if self._from_fork else 'rebuild'} --partition {p}"
         self._epoch = await close_partition(
             self._link, p, f"recovering: a rebuild is under way; if it ended, run {command} again"
         )
-        session = await LedgerSession.connect(self._postgres_url, await self._register(), STATEMENT_S_MAX, self._chain)
-        heart = asyncio.create_task(beat(self._postgres_url, session.leases.number, monotonic))
-        try:
-            await session.execute("create_leases")
-            until = monotonic() + LEASE_WAIT_S_MAX
-            while not await session.leases.take([p], 1):
-                if monotonic() > until:
-                    raise RedisRefused(f"a persister still holds partition {p}: see its log; then rebuild again")
-                await asyncio.sleep(_LEASE_POLL_S)
+        async with hold_partition(self._postgres_url, p, self._chain) as session:
             if await is_open(self._link, p):
                 # The one that had the lease has opened it meanwhile.
                 raise RebuildMoved(f"partition {p} was opened by another rebuild")
             yield session
-            await session.leases.release([p])
-        finally:
-            await cancel_and_wait(heart)
-            session.terminate()
-
-    async def _register(self) -> int:
-        connection = await connect(self._postgres_url, STATEMENT_S_MAX)
-        try:
-            return int(await connection.fetchval(queries()["register_rebuild"]))
-        finally:
-            connection.terminate()
 
     async def _rebuild(self, connection: asyncpg.Connection, session: LedgerSession) -> None:
         p, link = self._partition, self._link

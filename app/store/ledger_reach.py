@@ -15,7 +15,9 @@ from .state_history import StateNote
 
 #: Why a partition cannot be compared whose node was left out.
 AWAY = "its node of Redis does not answer"
-_HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION)
+#: How the progress of `rebuild --from-redis` begins; the first and the last seq that the ledger lost follow.
+FROM_REDIS = "from-redis"
+_HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION, fields.PROGRESS)
 
 
 class PartitionReach(NamedTuple):
@@ -78,17 +80,30 @@ def _reach(offset: asyncpg.Record, head: Any, entries: Any, begin: Any) -> Parti
         return PartitionReach(p, 0, 0, None, None, StateNote(0), AWAY)
     if isinstance(head, Exception):
         return PartitionReach(p, 0, 0, None, None, StateNote(0), f"Redis refuses {keys.meta(p)}: {head}")
-    epoch, seq, flushed, checked, closed, state = (None if value is None else value.decode() for value in head)
+    epoch, seq, flushed, checked, closed, state, progress = (
+        None if value is None else value.decode() for value in head
+    )
     try:
         place = int(epoch or 0), int(seq or 0)
         loss: str | None = f"Redis lost its head, {keys.meta(p)}"
         if epoch and seq:
-            loss = _loss(offset, place, flushed or "0-0", entries, begin)
+            loss = recording_loss(progress, p) or _loss(offset, place, flushed or "0-0", entries, begin)
         return PartitionReach(p, *place, checked, closed, StateNote.parse(state), loss)
     except ValueError:
         return PartitionReach(
             p, 0, 0, checked, closed, StateNote(0), f"{keys.meta(p)}: a field is not what it should be"
         )
+
+
+def recording_loss(progress: str | None, p: int) -> str | None:
+    """What the ledger lacks of a partition that `rebuild --from-redis` has begun to record; None for any other one."""
+    if progress is None or not progress.startswith(FROM_REDIS):
+        return None
+    _, first, last = progress.split()
+    return (
+        f"{LEDGER_BEHIND}: Postgres lost seq {first} to {last}, and what Redis has of them is being recorded: if that "
+        f"ended, run leaderboard rebuild --from-redis --partition {p} again"
+    )
 
 
 def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any, begin: Any) -> str | None:
@@ -108,6 +123,7 @@ def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries:
         last = first - 1 if begin else int(flushed.partition("-")[2])
         return (
             f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows, of "
-            f"which {last - seq:,} are in no log, seq {seq + 1} to {last}"
+            f"which {last - seq:,} are in no log, seq {seq + 1} to {last}: run leaderboard rebuild --from-redis "
+            f"--partition {offset['partition']}"
         )
     return f"its log in Redis does not hold {end} as the ledger does: one of the two lost entries or is another's"

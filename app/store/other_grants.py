@@ -11,10 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
+import msgspec
 
 from ..drivers.postgres import Fetch
 from ..model.cell_ops import Cell
 from ..model.labels import labels_of, parse_label
+from ..model.lost_cells import other_cells
 from ..model.micros import EARLIEST, LATEST, to_micros
 from ..model.namespace import Namespace
 from ..model.tie_break import latest_tie_place, tie_place
@@ -52,8 +54,9 @@ async def other_grants_cells(
     many grants a cell has only what its namespace counts, and the moment of its last grant if it is `all`, or if the
     best grant does not decide.
 
-    A duplicate that is not taken back and a grant that is an open dead letter count as one more grant, but for those of
-    some seqs; a grant counts as the open dead letter of its last correction has it. O(cells × log n + rows behind the
+    What the ledger lost of the user counts as one more grant. A duplicate that is not taken back and a grant that is an
+    open dead letter do, too, but for those of some seqs; a grant counts as the open dead letter of its last correction
+    has it. O(cells × log n + rows behind the
     live grants), and O(the user's grants in its stretch) for a cell with hardly any grants. Errors are those of
     `fetch`.
     """
@@ -66,7 +69,17 @@ async def other_grants_cells(
         for name, cell in _cells_of_correction(namespace, row).items():
             if name in cells:
                 made.setdefault(name, []).append(cell)
-    return {name: _joined(namespace, parts) for name, parts in made.items()}
+    last = 0
+    for row in await fetch("get_lost_cells_of_user", namespace.id, user) if rows[0]["has_lost_cells"] else ():
+        lost = msgspec.json.decode(row["cells"])
+        last = max(last, lost.get("last", 0))
+        for name, cell in other_cells(lost).items():
+            if name in cells:
+                made.setdefault(name, []).append(cell)
+    joined = {name: _joined(namespace, parts) for name, parts in made.items()}
+    if "all" in joined and joined["all"].latest_at < last:
+        joined["all"] = joined["all"]._replace(latest_at=last)
+    return joined
 
 
 async def _read_few(

@@ -3,7 +3,7 @@
 A closed partition has no epoch, so every script that reads or writes it answers `unopened`.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha, transact
@@ -15,6 +15,7 @@ from .log import digest_in, entry_call
 from .partitions import FORMAT, last_seq_call
 
 OPEN_PARTITION = load("open_partition")
+APPEND_ENTRIES = load("append_entries")
 #: Keys that one call goes through: a ms of Redis or less.
 _KEYS_A_SCAN = 1_000
 #: Fields that one call sets: some hundred µs.
@@ -52,6 +53,17 @@ async def close_partition(link: RedisConnection, p: int, reason: str) -> int:
     calls = [("HGET", meta, fields.EPOCH), ("HSET", meta, fields.CLOSED, reason), ("HDEL", meta, fields.EPOCH)]
     epoch = (await transact(link, calls))[0]
     return int(epoch) if epoch is not None and epoch.isdigit() else 0
+
+
+async def read_closed(link: RedisConnection, p: int) -> str | None:
+    """Why a partition is closed; None: it is not. O(1)."""
+    reason = await ask(link, ("HGET", keys.meta(p), fields.CLOSED))
+    return None if reason is None else bytes(reason).decode()
+
+
+async def read_epoch(link: RedisConnection, p: int) -> int:
+    """A partition's epoch; 0: it has none. O(1)."""
+    return int(await ask(link, ("HGET", keys.meta(p), fields.EPOCH)) or 0)
 
 
 async def is_open(link: RedisConnection, p: int) -> bool:
@@ -219,3 +231,32 @@ def open_call(
             complete_since,
         ],
     )
+
+
+class AppendedEntry(NamedTuple):
+    """An entry that moves nothing. digest, body: as the log has them; score, score_before: the user's on the `all`
+    board behind it and before it; None: not there."""
+
+    digest: bytes
+    body: bytes
+    score: int | None
+    score_before: int | None
+
+
+async def append_entries(
+    link: RedisConnection, p: int, *, progress: str, seq: int, epoch: int, entries: Sequence[AppendedEntry]
+) -> int | None:
+    """Appends entries to the log of a closed partition behind a seq; the seq of the last one. None: meta tells another
+    progress or seq, and nothing was written. `link` knows APPEND_ENTRIES. RedisRefused; O(entries × log n)."""
+    flat = [
+        part
+        for one in entries
+        for part in (one.digest, one.body, *("" if score is None else score for score in (one.score, one.score_before)))
+    ]
+    reply = await ask(link, evalsha(APPEND_ENTRIES, [keys.meta(p), keys.log(p)], [progress, seq, epoch, *flat]))
+    return int(reply[1]) if reply[0] == b"ok" else None
+
+
+async def forget_progress(link: RedisConnection, p: int) -> None:
+    """What was under way is done: the next comparison with the ledger opens the partition."""
+    await ask(link, ("HDEL", keys.meta(p), fields.PROGRESS))

@@ -10,6 +10,8 @@ from typing import Any
 
 import asyncpg
 
+from ..model.entry_kinds import GAP
+from ..model.entry_names import parse_gap_name
 from ..model.ledger_chain import HASH_BYTES, LedgerChain, text_digests
 from ..store.ledger_columns import FIXED_COLUMNS, TEXT_COLUMNS
 
@@ -51,7 +53,8 @@ class ChainHead:
 class ChainWalk:
     """One walk, from a partition's first row to its last. note: takes what is wrong.
 
-    unchained: rows from before there were hashes. rows: how many were looked at.
+    unchained: rows from before there were hashes. rows: how many were looked at. lost: those that rows of the kind
+    `gap` stand for.
     """
 
     chain: LedgerChain
@@ -59,6 +62,7 @@ class ChainWalk:
     note: Note
     rows: int = 0
     unchained: int = 0
+    lost: int = 0
     _last: bytes = b""  # the hash of the row before; empty: none had one
     _before: Place = (0, 0)
     _causes: dict[bytes, str] = field(default_factory=dict)  # of the fault before, by the hash that would go on from it
@@ -68,7 +72,7 @@ class ChainWalk:
         """Looks at the next row, as `get_chained_rows` gives it. O(its bytes)."""
         place = row["epoch"], row["seq"]
         self.rows += 1
-        has_gap, self._before = self._note_gap(place), place
+        has_gap, self._before = not self._is_recorded_gap(row) and self._note_gap(place), place
         actual = row["chain_hash"]
         if actual is None and not self._last:
             self.unchained += 1
@@ -96,6 +100,14 @@ class ChainWalk:
         self._explain(_CHANGED)
         if not head.is_proven(self.chain):
             self.note(f"{end}: the head of the chain was changed: no persister with this digest key wrote it")
+
+    def _is_recorded_gap(self, row: Row) -> bool:
+        """Whether a row stands for all rows between it and the one before; counts those."""
+        gap = parse_gap_name(row["grant_id"]) if row["kind"] == GAP else None
+        if gap is None or gap != (self._before[1] + 1, row["seq"]):
+            return False
+        self.lost += gap[1] - gap[0] + 1
+        return True
 
     def _note_gap(self, place: Place) -> bool:
         """Whether rows are missing before a place; notes that, and a row that stands where none can be."""

@@ -29,6 +29,7 @@ class ChainVerifier:
         self._anchors = anchors
         self.report = Report()
         self.unchained: dict[int, int] = {}
+        self.lost: dict[int, int] = {}
 
     async def run(self) -> Report:
         """Walks every partition. asyncpg's errors. O(rows), in memory of one page."""
@@ -66,6 +67,8 @@ class ChainVerifier:
                 where, f"{row['epoch']}-{row['seq']}: it stands behind the end of the ledger: it was inserted"
             )
         self.report.numbers += walk.rows
+        if walk.lost:
+            self.lost[p] = walk.lost
         if walk.unchained:
             self.unchained[p] = walk.unchained
 

@@ -29,7 +29,7 @@ CRASH = [
     Mutant(
         "faults: a Redis that starts anew has all that the ledger has",
         "app/store/ledger_reach.py",
-        'loss = _loss(offset, place, flushed or "0-0", entries, begin)',
+        'loss = recording_loss(progress, p) or _loss(offset, place, flushed or "0-0", entries, begin)',
         "loss = None",
         FAULTS,
     ),

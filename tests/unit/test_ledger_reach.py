@@ -21,7 +21,7 @@ class Log:
         _, (_, _, first, *_), _ = calls
         seq = int(str(first).rpartition("-")[2])
         entries = [[f"1-{seq}".encode(), [b"d", DIGEST]]] if 0 < seq <= self.entries else []
-        return [[b"1", b"%d" % self.entries, b"1-3", b"here", None, b"0"], entries, [[b"1-4", [b"d", DIGEST]]]]
+        return [[b"1", b"%d" % self.entries, b"1-3", b"here", None, b"0", None], entries, [[b"1-4", [b"d", DIGEST]]]]
 
 
 def offset(seq: int) -> dict[str, Any]:

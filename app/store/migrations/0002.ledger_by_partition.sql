@@ -9,7 +9,7 @@ CREATE INDEX users_by_beginning ON users (name COLLATE "C", number);
 
 -- One row an entry of the log; append-only; a table for each partition.
 -- What the entry did: `entry_amount`, the units that it adds itself (0 for a correction, negative for a heal); `live_delta`,
--- the live grants that it adds (1, 0 or -1); `score_delta`, what it changed on the `all` board; `score`, the user's score
+-- the live grants that it adds (1, 0 or -1; of a `loss` any number); `score_delta`, what it changed on the `all` board; `score`, the user's score
 -- there behind it, null where the user left the board.
 -- What the grant is from then on: `amount`, null where the entry is of no grant; `voided`, whether it counts; `day`, in the
 -- namespace's zone, where streaks are on. `original_seq`: the seq of the earlier entry that this row records.
@@ -27,7 +27,7 @@ CREATE TABLE ledger (
     revision integer NOT NULL,
     user_number bigint,
     entry_amount bigint NOT NULL,
-    live_delta smallint NOT NULL,
+    live_delta integer NOT NULL,
     score bigint,
     category text,
     source text,

@@ -91,10 +91,15 @@ SELECT DISTINCT board FROM new_scores;
 -- The users of `new_scores`, by number.
 SELECT DISTINCT user_number FROM new_scores ORDER BY user_number;
 
--- name: put_tie_places
--- Puts places among equals into `new_scores`: boards, users and places.
-UPDATE new_scores f SET tie_place = x.tie_place FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS x (board, user_number, tie_place)
-WHERE f.board = x.board AND f.user_number = x.user_number;
+-- name: replace_new_scores
+-- The rows of some users ($1) in `new_scores` become others: boards, users, sort keys and places among equals.
+WITH gone AS (DELETE FROM new_scores WHERE user_number = ANY($1::bigint[]))
+INSERT INTO new_scores SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::numeric[]);
+
+-- name: get_users_with_lost_cells
+-- Those of some users ($2), or of all, of whom the ledger lost something in a namespace. O(them × log n).
+SELECT DISTINCT user_number FROM lost_cells
+WHERE namespace_id = $1 AND ($2::bigint[] IS NULL OR user_number = ANY($2)) ORDER BY user_number;
 
 -- name: put_archived_boards
 -- The archives of the boards named, made where they are missing; a seq only rises.

@@ -1,8 +1,10 @@
 -- name: get_open_corrections
--- Whether the ledger holds more than $3 rows of a user in a namespace, in each row; and of each grant of theirs of which the
+-- Whether the ledger holds more than $3 rows of a user in a namespace, and whether it lost some, in each row; and of each grant of theirs of which the
 -- last revision that counts is an open dead letter, that revision (granted_at: µs) and the seq of the grant itself. One row,
 -- without a grant, where there is none. O(rows that are counted + open dead letters of the partition, $4).
-SELECT r.has_many, o.* FROM (
+SELECT r.has_many, EXISTS (
+    SELECT FROM lost_cells WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)) AS has_lost_cells, o.*
+FROM (
     SELECT count(*) > $3::int AS has_many FROM (
         SELECT FROM ledger
         WHERE partition = $4 AND namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)

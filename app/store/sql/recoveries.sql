@@ -79,3 +79,21 @@ FROM unnest($1::int[], $2::text[], $3::text[]) AS x (namespace_id, type, body) J
 WITH locked AS MATERIALIZED (
     SELECT id FROM namespaces WHERE partition = $1 AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE)
 INSERT INTO audit (namespace_id, type, body) SELECT id, 'lost', $2::text::json FROM locked;
+
+-- name: get_scores_around
+-- The scores of some users of a namespace on the `all` board on both sides of a gap in the ledger ($3 to $4): of the last row
+-- before it, and before the first one behind it; has_before, has_after: whether there are such rows. O(them × log n).
+SELECT x.number, b.score AS score_before, a.score AS score_after, b.seq IS NOT NULL AS has_before, a.seq IS NOT NULL AS has_after
+FROM unnest($2::bigint[]) AS x (number)
+LEFT JOIN LATERAL (
+    SELECT seq, score FROM ledger
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq < $3
+    ORDER BY seq DESC LIMIT 1) AS b ON true
+LEFT JOIN LATERAL (
+    SELECT seq, coalesce(score, 0) - score_delta AS score FROM ledger
+    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq > $4 AND kind <> 'loss'
+    ORDER BY seq LIMIT 1) AS a ON true;
+
+-- name: get_sealed_windows
+-- The closed windows of a namespace.
+SELECT "window" FROM seals WHERE namespace_id = $1;

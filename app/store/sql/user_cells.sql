@@ -21,7 +21,7 @@ changes AS MATERIALIZED (
                                   OR original_seq IS NOT NULL) AS corrected_seq,
            max(recorded_at) FILTER (WHERE score_delta <> 0) AS score_changed_at,
            bool_or(score_delta = 0 AND coalesce(score, 0) = 0) AS has_zero,
-           bool_or(kind NOT IN ('grant', 'hide', 'unhide') OR original_seq IS NOT NULL) AS is_corrected
+           bool_or(kind NOT IN ('grant', 'hide', 'unhide', 'loss') OR original_seq IS NOT NULL) AS is_corrected
     FROM entries GROUP BY number),
 counted AS (
     SELECT number, grant_id, revision, seq, original_seq, amount, granted_at, category, source, day, windows, voided
@@ -56,6 +56,16 @@ groups AS (
 SELECT number, changed_seq, corrected_seq, (extract(epoch FROM score_changed_at) * 1000000)::bigint AS score_changed_at, has_zero,
        is_corrected, windows, category, source, day, voided, grants, seq, last, first_seq, score, latest, tie_key, seq_key
 FROM changes LEFT JOIN groups USING (number);
+
+-- name: get_lost_cells
+-- What the ledger lacks of some users of a namespace, each up to a seq, in order. O(them × log n).
+SELECT x.number, c.cells::text AS cells FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
+JOIN lost_cells c ON c.namespace_id = $1 AND c.user_number = x.number AND c.seq <= x.seq ORDER BY c.seq;
+
+-- name: get_lost_cells_of_user
+-- The same of one user by name ($2), up to the ledger's end. O(log n).
+SELECT cells::text AS cells FROM lost_cells
+WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2) ORDER BY seq;
 
 -- name: get_score_changes
 -- When the score on the `all` board of some users changed last, each up to a seq ($3): in microseconds; those whose score never

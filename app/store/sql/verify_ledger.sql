@@ -1,18 +1,25 @@
 -- name: find_ledger_gaps
 -- Where a partition's seq does not go on by one, up to the last entry that it is known to hold.
+-- A row of the kind `gap` stands for all those that its name tells.
 SELECT l.seq, l.before, l.is_end FROM (
-    SELECT seq, is_end, lag(seq, 1, 0::bigint) OVER (ORDER BY epoch, seq) AS before
-    FROM (SELECT epoch, seq, false AS is_end FROM ledger WHERE partition = $1
-          UNION ALL SELECT epoch, seq + 1, true FROM partitions WHERE partition = $1) AS x) AS l
-WHERE l.seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
+    SELECT seq, is_end, first_seq, lag(seq, 1, 0::bigint) OVER (ORDER BY epoch, seq) AS before
+    FROM (SELECT epoch, seq, false AS is_end,
+                 CASE kind WHEN 'gap' THEN substring(grant_id FROM '^gap:(\d+)-')::bigint ELSE seq END AS first_seq
+          FROM ledger WHERE partition = $1
+          UNION ALL SELECT epoch, seq + 1, true, seq + 1 FROM partitions WHERE partition = $1) AS x) AS l
+WHERE l.first_seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
 
 -- name: find_differing_rows
 -- Rows of a namespace that do not go on from their user's row before: each tells the score that it left and what it
--- changed. A user who is erased leaves the board without a change. O(n log n).
+-- changed. A user who is erased leaves the board without a change. A row of the kind `loss` belongs into the gap before it.
+-- O(n log n).
+WITH gaps AS MATERIALIZED (
+    SELECT seq FROM ledger WHERE partition = partition_of($1) AND namespace_id = 0 AND coalesce(verb, kind) = 'gap')
 SELECT l.epoch, l.seq, u.name AS "user", l.before, l.score_delta, l.score, l.entry_amount, l.amount FROM (
     SELECT epoch, seq, kind, user_number, entry_amount, amount, score_delta, coalesce(score, 0) AS score,
-           lag(coalesce(score, 0), 1, 0::bigint) OVER (PARTITION BY user_number ORDER BY seq) AS before
-    FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number IS NOT NULL) AS l
+           lag(coalesce(score, 0), 1, 0::bigint) OVER (PARTITION BY user_number ORDER BY CASE kind
+               WHEN 'loss' THEN (SELECT coalesce(max(g.seq), 0) FROM gaps g WHERE g.seq <= r.seq) ELSE seq END, seq) AS before
+    FROM ledger r WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number IS NOT NULL) AS l
 JOIN users u ON u.number = l.user_number
 WHERE (l.before + l.score_delta <> l.score OR (l.kind = 'grant' AND l.entry_amount <> l.amount))
   AND NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.user_number AND h.erased)

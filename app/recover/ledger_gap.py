@@ -1,0 +1,101 @@
+"""A gap in the ledger: rows that Postgres lost, and that no log holds any more. A row of its own stands for them."""
+
+from time import time_ns
+from typing import NamedTuple
+
+import msgspec
+
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection, RedisRefused, ask
+from ..model.entry import marker_entry
+from ..model.entry_kinds import GAP, kind_of
+from ..model.entry_names import digest_of, gap_name
+from ..persist.ledger_row import LedgerRow, read_row
+from ..persist.ledger_session import LedgerSession
+from ..persist.log_reader import ROWS_MAX, rows_behind
+from ..store.ledger_offset import LedgerOffset
+from ..store.ledger_reach import FROM_REDIS
+from ..store.log import begin_call
+from ..store.partitions import read_last_seq
+from ..store.rebuilds import holds_entry, log_page_call, read_rebuild_head, write_progress
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class LedgerGap(NamedTuple):
+    """The first and the last seq that are lost."""
+
+    first_seq: int
+    last_seq: int
+
+    @property
+    def entries(self) -> int:
+        """How many they are."""
+        return self.last_seq - self.first_seq + 1
+
+    @property
+    def progress(self) -> str:
+        """What meta tells while it is worked on."""
+        return f"{FROM_REDIS} {self.first_seq} {self.last_seq}"
+
+    @classmethod
+    def parse(cls, progress: str) -> "LedgerGap | None":
+        """None for the progress of anything else."""
+        words = progress.split()
+        return cls(*map(int, words[1:])) if words[:1] == [FROM_REDIS] else None
+
+
+async def find_gap(link: RedisConnection, postgres: Postgres, p: int) -> LedgerGap | None:
+    """The gap of a partition: one that is being worked on, or one that is found now; None: there is none. O(log n)."""
+    head = await read_rebuild_head(link, p)
+    if (gap := LedgerGap.parse(head.progress)) is not None:
+        return gap
+    (row,) = await postgres.fetch("get_offsets_of", [p])
+    offset = LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
+    if head.seq is None or (offset.seq and await holds_entry(link, p, offset)):
+        return None
+    begin = await _begin(link, p)
+    last = head.seq if begin is None else begin.seq - 1
+    return LedgerGap(offset.seq + 1, last) if last > offset.seq else None
+
+
+async def begin_gap(link: RedisConnection, p: int, gap: LedgerGap) -> None:
+    """Notes in meta that a gap is worked on: until that is over, nobody opens the partition."""
+    await write_progress(link, p, gap.progress)
+
+
+async def close_gap(
+    link: RedisConnection, session: LedgerSession, p: int, gap: LedgerGap, *, epoch: int
+) -> LedgerOffset:
+    """Writes the row of a gap, if it is not there, and all that the log has behind it: where the ledger ends then.
+    epoch: of the partition. RedisRefused, PartitionStopped; O(the log)."""
+    offset = await session.offset(p)
+    if offset.seq < gap.last_seq:
+        begin = await _begin(link, p)
+        offset = await _write(session, p, offset, [_gap_row(p, gap, begin, epoch)])
+    while page := await ask(link, log_page_call(p, (offset.epoch, offset.seq), ROWS_MAX)):
+        offset = await _write(session, p, offset, rows_behind(p, page, offset))
+    if offset.seq != await read_last_seq(link, p):
+        raise RedisRefused(f"partition {p}: its log ends at seq {offset.seq}, and its head tells another seq")
+    return offset
+
+
+async def _begin(link: RedisConnection, p: int) -> LedgerRow | None:
+    """The log's first entry; None: it is empty."""
+    entries = await ask(link, begin_call(p))
+    return read_row(p, *entries[0]) if entries else None
+
+
+async def _write(session: LedgerSession, p: int, offset: LedgerOffset, rows: list[LedgerRow]) -> LedgerOffset:
+    failed = await session.write({p: (offset, rows)})
+    if failed:
+        raise failed[p]
+    return LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
+
+
+def _gap_row(p: int, gap: LedgerGap, begin: LedgerRow | None, epoch: int) -> LedgerRow:
+    """The row in front of the log's first entry, of that one's moment."""
+    name, at = gap_name(*gap), time_ns() // 1_000 if begin is None else begin.recorded_at
+    epoch = epoch if begin is None else begin.epoch
+    entry = marker_entry(kind_of(GAP), 0, name, at)
+    return LedgerRow(p, epoch, gap.last_seq, digest_of(name), _pack(entry), at, None, 0, False, entry)

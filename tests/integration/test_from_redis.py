@@ -1,0 +1,111 @@
+"""`leaderboard rebuild --from-redis`: rows that Postgres lost, and no log holds, are recorded as Redis has them."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.test_rebuild import settle
+from tests.support.checked_deployment import verify
+from tests.support.older_postgres import copy_postgres, swap_postgres
+from tests.support.redis_state import differences, namespace_state
+from tests.support.waits import until
+
+pytestmark = pytest.mark.own_valkey
+
+SPACES: dict[str, dict[str, Any]] = {
+    "plain": {"streaks": True, "bounded_sums": True, "category_boards": True},
+    "first": {"tie_break": "earliest", "ranking": "dense", "category_boards": True},
+    "moments": {"tie_break": "granted_at", "bounded_sums": True, "ranking": "ordinal"},
+    "highest": {"aggregation": "best", "tie_break": "earliest", "ranking": "dense"},
+    "lowest": {"aggregation": "best", "order": "asc", "tie_break": "granted_at"},
+    "latest": {"aggregation": "latest", "tie_break": "earliest", "category_boards": True},
+}
+USERS = ("ann", "bob", "cleo", "dora", "eve")
+
+
+def give(api: httpx.Client, first: int, count: int) -> None:
+    """Grants in each namespace: ties, zeros, and amounts that fall."""
+    for name in SPACES:
+        grants = [
+            {
+                "grant_id": f"g{i}",
+                "user_id": USERS[i % 4 if i < 20 else 1 + i % 4],
+                "amount": (3, 0, 5, 3, 2, 7, 1)[i % 7],
+                "category": ("red", "blue", None)[i % 3],
+                "source": "race",
+            }
+            for i in range(first, first + count)
+        ]
+        answer = api.post(f"/v1/namespaces/{name}/grants", json=grants)
+        assert answer.status_code == 200, answer.text
+
+
+def lose_log(stack: Any) -> None:
+    """The logs keep nothing that the ledger has but its last entry, as they do once their tail is old."""
+    with stack.store() as store:
+        for key in store.scan_iter(match="lb:*:log"):
+            store.xtrim(key, maxlen=1, approximate=False)
+
+
+def wait_closed(stack: Any) -> None:
+    """Waits until the persister has found that the ledger lacks rows, wherever it does."""
+
+    def are_closed() -> bool:
+        with stack.store() as store:
+            heads = [store.hmget(key, "seq", "closed") for key in store.scan_iter(match="lb:*:meta")]
+        return all(closed is not None for seq, closed in heads if int(seq))
+
+    until(are_closed, "partitions stay open")
+
+
+def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        for name, rules in SPACES.items():
+            assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+        give(api, 0, 10)
+        own_stack.wait_flushed()
+        copy_postgres(own_stack)
+        own_stack.wait_ready()
+        give(api, 10, 10)
+        own_stack.wait_flushed()
+        lose_log(own_stack)
+        give(api, 20, 10)
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.valkey.url)
+        swap_postgres(own_stack)
+        wait_closed(own_stack)
+        assert api.get("/v1/namespaces/plain/boards/all").status_code == 200
+        grant = {"grant_id": "late", "user_id": "ann", "amount": 1}
+        answer = api.post("/v1/namespaces/plain/grants", json=grant)
+        assert (answer.status_code, answer.json()["code"]) == (503, "recovering"), answer.text
+        recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert recorded.returncode == 0, recorded
+        assert "9 entries are lost, seq 11 to 19; of 4 users" in recorded.stdout
+        own_stack.wait_ready()
+        own_stack.wait_flushed()
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert verify(own_stack) == (0, [])
+        give(api, 25, 10)
+        correct(api)
+        settle(own_stack)
+        before = namespace_state(own_stack.valkey.url)
+        with own_stack.store() as store:
+            store.flushall()
+        assert own_stack.run("rebuild", "--quiet").returncode == 0
+        own_stack.wait_ready()
+        assert unlike(before, namespace_state(own_stack.valkey.url)) == []
+        settle(own_stack)
+
+
+def unlike(before: Any, after: Any) -> list[str]:
+    """What a rebuild did not bring back. When users changed last is as the ledger knows it: some are behind a gap."""
+    return [line for line in differences(before, after) if line.split(" ")[1] not in ("seq:", "corrected:", "at:")]
+
+
+def correct(api: httpx.Client) -> None:
+    """Grants that the ledger has, some of them each user's last but what is lost."""
+    for name in SPACES:
+        for i in (1, 4, 22, 26):
+            assert api.delete(f"/v1/namespaces/{name}/grants/g{i}").status_code == 200
+        assert api.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": 4}).status_code == 200

@@ -18,18 +18,32 @@ class Undo(Exception):
     """The fence is not set, because no epoch began."""
 
 
+class FormerPrimaryAnswers(RedisRefused):
+    """A Redis that has more of an epoch than the one that took its place."""
+
+    def __init__(self, reach: PartitionReach) -> None:
+        super().__init__(
+            f"partition {reach.partition} went on elsewhere: this Redis, at {reach.epoch}-{reach.seq}, is a former "
+            "primary"
+        )
+
+
+async def check_present(fetch: Fetch, reach: PartitionReach) -> None:
+    """FormerPrimaryAnswers where a partition ended before. Whoever is refused by `fence` again and again would begin an
+    epoch each time, and persisters would look at Redis anew for each."""
+    if await fetch("get_fence", reach.partition, reach.epoch, reach.seq):
+        raise FormerPrimaryAnswers(reach)
+
+
 @asynccontextmanager
 async def fence(connection: asyncpg.Connection, reach: PartitionReach, epoch: int) -> AsyncIterator[None]:
     """Within it the caller has Redis begin an epoch. The epochs before it end where this Redis does, unless `Undo` or
-    anything else is raised. RedisRefused where this Redis is a former primary."""
+    anything else is raised. FormerPrimaryAnswers."""
     try:
         async with connection.transaction():
             args = reach.partition, reach.epoch, reach.seq, epoch
             if await connection.fetchval(queries()["set_fence"], *args) is None:
-                raise RedisRefused(
-                    f"partition {reach.partition} went on elsewhere: this Redis, at {reach.epoch}-{reach.seq}, is a "
-                    "former primary"
-                )
+                raise FormerPrimaryAnswers(reach)
             yield
     except Undo:
         pass

@@ -21,7 +21,7 @@ from ..task_end import end_all
 from . import fields, keys
 from .announcements import Announcer
 from .apply import APPLY, CallRefused
-from .ledger_fence import Undo, fence, set_missing_fences
+from .ledger_fence import Undo, check_present, fence, set_missing_fences
 from .ledger_reach import PartitionReach, look_twice, read_reach
 from .open_hides import open_hides, take_off
 from .partitions import (
@@ -209,6 +209,7 @@ async def _begin_epoch(
     then on the ledger takes nothing of the epoch before that this Redis does not have: a persister may still read a
     former primary. RedisRefused where this is one."""
     p = reach.partition
+    await check_present(_fetch_on(connection), reach)
     epoch = await connection.fetchval(queries()["raise_epoch"], p, reach.epoch)
     args = [mark, reach.epoch, reach.seq, epoch, str(state)]
     reply: object = None

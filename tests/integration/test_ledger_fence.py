@@ -142,7 +142,11 @@ def test_a_mark_whose_maker_died_before_the_fence_gets_one_from_the_next_who_com
         assert grant("g2") == 201  # By the former primary, and lost: nobody has told this server.
         here(compare(own_stack, port))
         assert own_stack.sql(fence) == [(begun - 1, 1)]
+        newest = f"SELECT newest_epoch FROM partitions WHERE partition = {p}"
+        before = own_stack.sql(newest)
         own_stack.start("persist")
         log = own_stack.folder / "persist.log"
         until(lambda: "is a former primary" in log.read_text(), "the former primary is believed")
         assert own_stack.sql("SELECT grant_id FROM ledger") == [("g1",)]
+        # Each epoch has persisters look at Redis anew: who is refused again and again must begin none.
+        assert own_stack.sql(newest) == before

@@ -30,6 +30,7 @@ from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_change_call
 from .authorizer import ReadAuthorizer
 from .board_ref import find_window
+from .lost_scores import with_lost_cells
 
 #: Grants of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
@@ -129,23 +130,27 @@ class GrantHistory:
         self, namespace: Namespace, user: str, window: Window, parameters: Mapping[str, str], limit: int
     ) -> dict[str, Any]:
         """The live grants that make a user's score, newest first, and the score. If one grant decides, only that one
-        and its equals. Both are as of the seq up to which the ledger is counted by time. It waits for the user's last
-        change; lag_seq is the number of entries that are still missing. UserNotFound; O(log n + limit + days with
-        grants in the window)."""
+        and its equals; `lost`: the part of the score that entries made which Postgres lost, where there is one. All
+        are as of the seq up to which the ledger is counted by time. It waits for the user's last change; lag_seq is the
+        number of entries that are still missing. UserNotFound; O(log n + limit + days with grants in the window)."""
         before = _parse_cursor(parameters.get("cursor"))
         await self._wait_until_counted(namespace, user)
         async with self._postgres.snapshot() as fetch:
             (offset,) = await fetch("get_counted_offset", namespace.partition)
             units, rows = await _explain(fetch, namespace, user, window, before, limit + 1)
+            lost = await fetch("get_lost_cells_of_user", namespace.id, user)
         lag = await lag_behind(self._batcher, namespace.partition, offset)
         if units is None and not await self._is_known(namespace, user):
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        explained = with_lost_cells(namespace, window.name, units, rows[:1], lost)
+        rows = [] if explained.hides_grants else rows
         has_more, rows = len(rows) > limit, rows[:limit]
         return {
             "namespace": namespace.name,
             "user_id": user,
             "window": window.name,
-            "score": None if units is None else namespace.number(units),
+            "score": namespace.number_or_none(explained.score),
+            **({} if explained.lost is None else {"lost": namespace.number(explained.lost)}),
             "grants": [grant_body(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if has_more else None,
             "lag_seq": lag,

@@ -14,9 +14,10 @@ from .read_batcher import ReadBatcher
 class LaggingGrants(NamedTuple):
     """What one look found, by grant_id.
 
-    behind: the ledger lacks an entry and may have it later. dead: it could not record one, and nobody has decided about
-    it: what it has of the grant is not what the boards show. is_settled: of those behind some entry is a dead letter
-    about which was decided by now, so that the ledger is to be read again without a pause.
+    behind: the ledger lacks an entry and may have it later; one that it lost is not among them. dead: it could not
+    record one, and nobody has decided about it: what it has of the grant is not what the boards show. is_settled: of
+    those behind some entry is a dead letter about which was decided by now, or is lost, so that the ledger is to be
+    read again without a pause.
     """
 
     behind: list[str]

@@ -59,33 +59,45 @@ def wait_closed(stack: Any) -> None:
     until(are_closed, "partitions stay open")
 
 
+def lose(stack: Any, api: httpx.Client) -> None:
+    """Postgres comes back older than the logs reach: it lacks the grants 10 to 19, and one of zoe."""
+    copy_postgres(stack)
+    stack.wait_ready()
+    for name in SPACES:
+        grant = {"grant_id": "lost", "user_id": "zoe", "amount": 4}
+        assert api.post(f"/v1/namespaces/{name}/grants", json=grant).status_code == 201
+    give(api, 10, 10)
+    stack.wait_flushed()
+    lose_log(stack)
+    give(api, 20, 10)
+    stack.wait_flushed()
+    swap_postgres(stack)
+    wait_closed(stack)
+
+
 def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
     with own_stack.client() as api:
         for name, rules in SPACES.items():
             assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
         give(api, 0, 10)
+        assert api.post("/v1/users/bob/hide").status_code == 200
         own_stack.wait_flushed()
-        copy_postgres(own_stack)
-        own_stack.wait_ready()
-        give(api, 10, 10)
-        own_stack.wait_flushed()
-        lose_log(own_stack)
-        give(api, 20, 10)
-        own_stack.wait_flushed()
+        lose(own_stack, api)
         before = namespace_state(own_stack.valkey.url)
-        swap_postgres(own_stack)
-        wait_closed(own_stack)
         assert api.get("/v1/namespaces/plain/boards/all").status_code == 200
         grant = {"grant_id": "late", "user_id": "ann", "amount": 1}
         answer = api.post("/v1/namespaces/plain/grants", json=grant)
         assert (answer.status_code, answer.json()["code"]) == (503, "recovering"), answer.text
+        refused = own_stack.run("rebuild", "--quiet")
+        assert (refused.returncode, "rebuild --from-redis" in refused.stderr) == (1, True), refused
         recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
         assert recorded.returncode == 0, recorded
-        assert "9 entries are lost, seq 11 to 19; of 4 users" in recorded.stdout
+        assert "10 entries are lost, seq 13 to 22; of 5 users" in recorded.stdout
         own_stack.wait_ready()
         own_stack.wait_flushed()
         assert differences(before, namespace_state(own_stack.valkey.url)) == []
         assert verify(own_stack) == (0, [])
+        check_answers(api)
         give(api, 25, 10)
         correct(api)
         settle(own_stack)
@@ -98,9 +110,24 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         settle(own_stack)
 
 
-def unlike(before: Any, after: Any) -> list[str]:
-    """What a rebuild did not bring back. When users changed last is as the ledger knows it: some are behind a gap."""
-    return [line for line in differences(before, after) if line.split(" ")[1] not in ("seq:", "corrected:", "at:")]
+def check_answers(api: httpx.Client) -> None:
+    """What a client learns of a grant that Postgres lost, and of its user."""
+    plain = "/v1/namespaces/plain"
+    again = api.post(f"{plain}/grants", json={"grant_id": "lost", "user_id": "zoe", "amount": 4})
+    assert (again.status_code, again.json()["status"], again.json()["score"]) == (200, "duplicate", 4)
+    for answer in (api.get(f"{plain}/grants/lost"), api.delete(f"{plain}/grants/lost")):
+        assert (answer.status_code, answer.json()["code"]) == (404, "grant_not_found"), answer.text
+    (event,) = api.get(f"{plain}/events?type=lost").json()["events"]
+    assert event["entries"] == event["last_seq"] - event["first_seq"] + 1 >= 10
+    events = api.get(f"{plain}/events?type=loss_recorded").json()["events"]
+    assert ("zoe", 4, 4) in [(event["user_id"], event["change"], event["score"]) for event in events]
+    explained = api.get(f"{plain}/users/zoe/explain").json()
+    assert (explained["score"], explained["lost"], explained["grants"]) == (4, 4, [])
+    for name in SPACES:
+        for user in ("ann", "cleo", "eve", "zoe"):
+            score = api.get(f"/v1/namespaces/{name}/users/{user}").json()["score"]
+            explained = api.get(f"/v1/namespaces/{name}/users/{user}/explain").json()
+            assert explained["score"] == score, (name, user, explained)
 
 
 def correct(api: httpx.Client) -> None:
@@ -109,3 +136,8 @@ def correct(api: httpx.Client) -> None:
         for i in (1, 4, 22, 26):
             assert api.delete(f"/v1/namespaces/{name}/grants/g{i}").status_code == 200
         assert api.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": 4}).status_code == 200
+
+
+def unlike(before: Any, after: Any) -> list[str]:
+    """What a rebuild did not bring back. When users changed last is as the ledger knows it: some are behind a gap."""
+    return [line for line in differences(before, after) if line.split(" ")[1] not in ("seq:", "corrected:", "at:")]

@@ -63,13 +63,19 @@ WHERE partition = $1 AND healed_seq IS NULL AND reason <> 'duplicate' AND positi
 ORDER BY seq;
 
 -- name: get_dead_letters_at
--- Which of some places of a partition are dead letters, and whether each is recorded or taken off the boards by now.
--- O(log n) each.
+-- Which of some places of a partition are dead letters, and whether each is recorded or taken off the boards by now; a place
+-- in a gap of the ledger is settled, for its entry never comes. O(log n) each.
 SELECT a.epoch, a.seq, a.healed_seq IS NOT NULL AS is_settled
 FROM unnest($2::bigint[], $3::bigint[]) AS x (epoch, seq)
 CROSS JOIN LATERAL (
     SELECT epoch, seq, healed_seq FROM dead_letters
-    WHERE partition = $1 AND epoch = x.epoch AND seq = x.seq AND reason <> 'duplicate' OFFSET 0) AS a;
+    WHERE partition = $1 AND epoch = x.epoch AND seq = x.seq AND reason <> 'duplicate' OFFSET 0) AS a
+UNION ALL
+SELECT x.epoch, x.seq, true FROM unnest($2::bigint[], $3::bigint[]) AS x (epoch, seq)
+CROSS JOIN LATERAL (
+    SELECT grant_id FROM ledger
+    WHERE partition = $1 AND namespace_id = 0 AND coalesce(verb, kind) = 'gap' AND seq >= x.seq ORDER BY seq LIMIT 1) AS g
+WHERE substring(g.grant_id FROM '^gap:(\d+)-')::bigint <= x.seq;
 
 -- name: decide_dead_letter
 -- What is decided about a dead letter; the first word holds until it is carried out or has failed.

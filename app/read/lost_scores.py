@@ -37,12 +37,14 @@ def with_lost_cells(
             continue
         if namespace.aggregation.adds:
             explained = ExplainedScore((explained.score or 0) + amount, (explained.lost or 0) + amount)
-        elif explained.score is None or _decides(namespace, explained.score, amount, cells.get(f"gb:{window}", 0), at):
+        elif explained.score is None or _decides(
+            namespace, score=explained.score, amount=amount, moment=cells.get(f"gb:{window}", 0), at=at
+        ):
             explained = ExplainedScore(amount, amount, hides_grants=amount != score)
     return explained
 
 
-def _decides(namespace: Namespace, score: int, amount: int, moment: int, at: int) -> bool:
+def _decides(namespace: Namespace, *, score: int, amount: int, moment: int, at: int) -> bool:
     """Whether a lost grant makes the score, and not the one of the ledger. moment, at: when each was granted, where the
     latest counts."""
     if namespace.aggregation.keeps_times:

@@ -69,7 +69,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
     cache = ResponseCache(s.batcher, s.profile_cache)
     stats = _stats(s, authorizer)
     gate = StateGate(s.postgres.writes.fetch, s.batcher.call, s.partitions)
-    intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions, gate.check)
+    intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions, gate)
     rate_limit = user_rate_limit() if s.settings.quotas == "on" else None
     return Handlers(
         grants=_grants(s, rules_lock),
@@ -107,7 +107,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         ),
         users=UserHandlers(
             intents=intents,
-            erasures=Erasures(s.postgres.writes, gate.check),
+            erasures=Erasures(s.postgres.writes, gate),
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
             rate_limit=rate_limit,
@@ -171,7 +171,7 @@ def _namespaces(s: Services, gate: StateGate) -> NamespaceHandlers:
         keyring=s.keyring,
         partitions=s.partitions,
         clock=s.clock,
-        check_state=gate.check,
+        gate=gate,
         key_namespaces_max=s.settings.key_namespaces_max if s.settings.quotas == "on" else None,
     )
 

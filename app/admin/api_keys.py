@@ -9,7 +9,7 @@ from ..settings import Settings
 from ..store.announcements import Announcer
 from ..store.changes import ANNOUNCE_CHANGE, Changed
 from ..store.namespace_cache import SET_IF_NEWER, publish_key_call, retract_key_call
-from .state_gate import check_state
+from .state_gate import CommandGate
 
 
 async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
@@ -34,8 +34,10 @@ async def _write(settings: Settings, query: str, key_id: str, *args: object, pub
         RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER]),
     )
     try:
-        await check_state(postgres, link)
+        gate = CommandGate(postgres, link)
+        await gate.check()
         rows = await postgres.fetch(query, key_id, *args)
+        await gate.note()
         deployment = await postgres.fetch_one("get_deployment")
         # Where the node of all keys is away, servers that hear of the change ask Postgres.
         (reply,) = await link.run_apart([publish])

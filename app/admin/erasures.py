@@ -7,7 +7,7 @@ from ..drivers.postgres import Postgres
 from ..model.errors import UserNotFound
 from ..model.visibility import ERASE, VisibilityIntent
 from ..store.visibility import intent_from_row
-from .state_gate import CheckState
+from .state_gate import Gate
 from .visibility_intents import hide, record_from_row
 
 #: Seconds between two checks whether an erasure is done.
@@ -17,14 +17,19 @@ _POLL_S = 0.1
 class Erasures:
     """Erasures as Postgres records them. A recorded erasure is carried out even if this process ends."""
 
-    def __init__(self, postgres: Postgres, check_state: CheckState) -> None:
+    def __init__(self, postgres: Postgres, gate: Gate) -> None:
         self._postgres = postgres
-        self._check_state = check_state
+        self._gate = gate
 
     async def erase(self, user: str, actor: str) -> VisibilityIntent:
         """Records that a user is to be erased. No later intent replaces that. UserNotFound, StoreUnavailable,
         Recovering."""
-        await self._check_state()
+        await self._gate.check()
+        intent = await self._record(user, actor)
+        await self._gate.note()
+        return intent
+
+    async def _record(self, user: str, actor: str) -> VisibilityIntent:
         async with self._postgres.transaction() as fetch:
             rows = await fetch("lock_user", user)
             if not rows:

@@ -24,7 +24,14 @@ from ..store.partitions import (
 )
 from ..store.publications import Publisher
 from ..store.rules_lock import release_stale
-from ..store.state_history import StateHistory, StateNote, compare_state, note_published, read_state_notes
+from ..store.state_history import (
+    StateHistory,
+    StateNote,
+    compare_state,
+    note_published,
+    published_version,
+    read_state_notes,
+)
 from ..store.state_publication import PUBLISHING_SCRIPTS, StatePublication
 
 #: What publishes to Redis.
@@ -79,7 +86,7 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
     # Above what any process has heard of the numbers that Redis has lost, and an older Postgres with it.
     lost_number = 0 if is_known else int(time())
     # An older Redis may hide users who were shown since: only the journal tells of them.
-    since = min(notes.values(), default=state).version if is_known else state.version
+    since = published_version(notes, state) if is_known else state.version
     await _publish(postgres, link, present, row["partitions"], state, lost_number=lost_number, since=since)
     if not is_known:
         await write_deployment(link, _deployment(row))

@@ -44,7 +44,7 @@ from ..store.namespace_fields import boards_in, field_names_call
 from ..store.partitions import last_seq_call
 from ..store.publications import Publisher
 from ..store.read_batcher import ReadBatcher
-from .state_gate import CheckState
+from .state_gate import Gate
 
 _encode = msgspec.json.Encoder().encode
 #: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little. Each
@@ -74,7 +74,7 @@ class NamespaceHandlers:
         partitions: int,
         clock: Callable[[], int],
         *,
-        check_state: CheckState,
+        gate: Gate,
         key_namespaces_max: int | None,
     ) -> None:
         self._postgres = postgres
@@ -84,7 +84,7 @@ class NamespaceHandlers:
         self._keyring = keyring
         self._partitions = partitions
         self._clock = clock
-        self._check_state = check_state
+        self._gate = gate
         self._key_namespaces_max = key_namespaces_max
         self._rate_limit = RateLimit(CHANGES_A_SECOND_MAX, CHANGES_BURST_MAX, "changes of namespaces")
 
@@ -97,11 +97,12 @@ class NamespaceHandlers:
         self._take_token(principal)
         check_namespace_name(name, "{namespace}")
         rules = read_rules(await decode_body(request, SentRules, b"{}"))
-        await self._check_state()
+        await self._gate.check()
         for _ in range(_TRIES_MAX):
             result = await self._put(name, rules, principal)
             if result is not None:
                 namespace, created = result
+                await self._gate.note()
                 await self._make_known(namespace)
                 if not created and not namespace.rules.bounded_sums:
                     await self._drop_sums(namespace)
@@ -246,9 +247,10 @@ class NamespaceHandlers:
         check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
             raise Invalid(f"must repeat the namespace's name: {name}", field="?confirm")
-        await self._check_state()
+        await self._gate.check()
         row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
         row = row or await self._half_deleted(name)
+        await self._gate.note()
         await self._publish(
             name, retract_calls(name, namespace_id=row["id"], partition=row["partition"], version=row["version"])
         )

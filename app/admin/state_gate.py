@@ -3,21 +3,40 @@ Redis was told since, and lost with the older Postgres."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
 
 from ..drivers.postgres import Fetch, Postgres
-from ..drivers.redis import Call, RedisConnection
+from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, ask
 from ..drivers.some_nodes import PresentNodes
 from ..model.errors import Problem, Recovering
 from ..store import keys
-from ..store.state_history import StateNote, compare_state, note_call, parse_note, read_state_notes
+from ..store.state_history import (
+    StateNote,
+    compare_state,
+    note_call,
+    note_recorded_call,
+    parse_note,
+    read_state_notes,
+    recorded_call,
+)
 
-#: Checks one change; Recovering where it is refused.
-CheckState = Callable[[], Awaitable[None]]
+
+class Gate(Protocol):
+    """What stands before a change of the state, and between its commit and its publication."""
+
+    async def check(self) -> None:
+        """Whether Postgres has all that Redis was told of. Where no node of Redis answers, nothing is known, and
+        nothing is refused. Recovering, StoreUnavailable."""
+
+    async def note(self) -> None:
+        """Notes in Redis what Postgres has recorded: from here on an older one is known, also if this process ends
+        before the change is published. While a store is away, it notes nothing."""
 
 
 class StateGate:
-    """A server's. call: answers one call to Redis."""
+    """A server's: a call or two to each store. call: answers one call to Redis. While the node of the deployment is
+    away, each partition is asked."""
 
     def __init__(self, fetch: Fetch, call: Callable[[Call], Awaitable[Any]], partitions: int) -> None:
         self._fetch = fetch
@@ -25,26 +44,43 @@ class StateGate:
         self._partitions = range(partitions)
 
     async def check(self) -> None:
-        """One call to each store. While the node of the deployment is away, a call to each partition; where none
-        answers, nothing is known, and nothing is refused. Recovering, StoreUnavailable."""
-        notes = await self._read([keys.DEPLOYMENT]) or await self._read([keys.meta(p) for p in self._partitions])
+        """See Gate."""
+        notes = await self._read([note_call(keys.DEPLOYMENT), recorded_call()])
+        notes = notes or await self._read([note_call(keys.meta(p)) for p in self._partitions])
         await _refuse_behind(self._fetch, notes)
 
-    async def _read(self, hashes: Sequence[str]) -> list[StateNote]:
-        replies = await asyncio.gather(*(self._call(note_call(key)) for key in hashes), return_exceptions=True)
+    async def _read(self, calls: Sequence[Call]) -> list[StateNote]:
+        replies = await asyncio.gather(*map(self._call, calls), return_exceptions=True)
         for reply in replies:
             if isinstance(reply, BaseException) and not isinstance(reply, Problem):
                 raise reply
-        answers = zip(hashes, replies, strict=True)
-        return [parse_note(key, reply) for key, reply in answers if isinstance(reply, bytes)]
+        return [parse_note(call, reply) for call, reply in zip(calls, replies, strict=True) if isinstance(reply, bytes)]
+
+    async def note(self) -> None:
+        """See Gate."""
+        with suppress(Problem):
+            await self._call(note_recorded_call((await compare_state(self._fetch, [])).latest))
 
 
-async def check_state(postgres: Postgres, link: RedisConnection) -> None:
-    """The same for a command. Recovering, StoreUnavailable; O(partitions)."""
-    row = await postgres.fetch_one("get_deployment")
-    if row is not None:
-        notes = await read_state_notes(PresentNodes(link), range(row["partitions"]))
-        await _refuse_behind(postgres.fetch, list(notes.values()))
+class CommandGate:
+    """A command's. `link` knows SET_IF_NEWER; O(partitions)."""
+
+    def __init__(self, postgres: Postgres, link: RedisConnection) -> None:
+        self._postgres = postgres
+        self._link = link
+
+    async def check(self) -> None:
+        """See Gate."""
+        row = await self._postgres.fetch_one("get_deployment")
+        if row is not None:
+            notes = await read_state_notes(PresentNodes(self._link), range(row["partitions"]))
+            await _refuse_behind(self._postgres.fetch, list(notes.values()))
+
+    async def note(self) -> None:
+        """See Gate."""
+        with suppress(Problem, *REDIS_ERRORS):
+            latest = (await compare_state(self._postgres.fetch, [])).latest
+            await ask(self._link, note_recorded_call(latest), what="a note of the state")
 
 
 async def _refuse_behind(fetch: Fetch, notes: Collection[StateNote]) -> None:

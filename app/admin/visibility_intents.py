@@ -17,7 +17,7 @@ from ..model.namespace import Namespace
 from ..model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent
 from ..store.partitions import last_seq_call
 from ..store.visibility import Fetch, Submit, intent_from_row, move, plan, state_call
-from .state_gate import CheckState
+from .state_gate import Gate
 
 #: Seconds that a request waits until the ledger has what the partitions applied; after them a persister carries the
 #: intent out.
@@ -40,7 +40,7 @@ class VisibilityRecord(NamedTuple):
 
 class VisibilityIntents:
     """The visibility intents of users and admins. call: a gathered read of Redis; submit: hands entries to the
-    committer; check_state: before each change."""
+    committer; gate: before each change."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class VisibilityIntents:
         call: Callable[[Call], Awaitable[Any]],
         submit: Submit,
         partitions: int,
-        check_state: CheckState,
+        gate: Gate,
     ) -> None:
         self._postgres = postgres
-        self._check_state = check_state
+        self._gate = gate
         self._call = call
         self._submit = submit
         self._partitions = range(partitions)
@@ -69,7 +69,20 @@ class VisibilityIntents:
         """Sets one of the two causes that take a user off the boards. `first` gets the user's number and runs in the
         same transaction. An unknown user gets a number, unless the request is to unhide. namespace: where it applies;
         None: everywhere. UserErasing, UserNotFound, StoreUnavailable, Recovering."""
-        await self._check_state()
+        await self._gate.check()
+        record = await self._record(user, actor, by_admin, opted_out, first, namespace)
+        await self._gate.note()
+        return record
+
+    async def _record(
+        self,
+        user: str,
+        actor: str,
+        by_admin: bool | None,
+        opted_out: bool | None,
+        first: Callable[[Fetch, int], Awaitable[None]] | None,
+        namespace: Namespace | None,
+    ) -> VisibilityRecord:
         ns = 0 if namespace is None else namespace.id
         while True:
             async with self._postgres.transaction() as fetch:

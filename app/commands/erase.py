@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from ..admin.erasures import Erasures
-from ..admin.state_gate import check_state
+from ..admin.state_gate import CommandGate
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
 from ..settings import read_settings
+from ..store.namespace_cache import SET_IF_NEWER
 from .finding import FindingError
 
 
@@ -19,9 +20,9 @@ def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
     settings = read_settings()
 
     async def work() -> bool:
-        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [])
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [SET_IF_NEWER])
         try:
-            erasures = Erasures(postgres, lambda: check_state(postgres, link))
+            erasures = Erasures(postgres, CommandGate(postgres, link))
             return await erasures.erased(await erasures.erase(user, "cli"), 60)
         finally:
             await link.close()

@@ -12,7 +12,7 @@ from ..drivers.some_nodes import PresentNodes
 from ..store import keys
 from ..store.announcements import Announcer
 from ..store.marks import close_partitions
-from ..store.state_history import compare_state, note_published, read_state_notes
+from ..store.state_history import compare_state, note_published, published_version, read_state_notes
 from ..store.state_publication import JOURNAL_CHANGES_MAX, StatePublication
 from .ledger_session import LedgerSession
 
@@ -31,7 +31,7 @@ class StatePublisher:
             await close_partitions(present, dict.fromkeys(everywhere, behind))
             raise RedisRefused(behind)
         mine = {keys.DEPLOYMENT, *map(keys.meta, partitions)}
-        since = min((note.version for key, note in notes.items() if key in mine), default=state.version)
+        since = published_version({key: note for key, note in notes.items() if key in mine}, state)
         if since < state.version:
             announcer = Announcer(session.fetch, link.run_apart, row["partitions"], is_cluster=link.is_cluster)
             publication = StatePublication(session.fetch, present, announcer, row["partitions"])

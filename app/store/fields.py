@@ -32,6 +32,7 @@ ID = "id"
 PARTITIONS = "partitions"
 KEY_PROOF = "key_proof"  # of the digest key: app/access/digest_key.py
 FORMAT = "format"  # of a partition's meta, too
+STATE_RECORDED = "state_recorded"  # `<version> <token>` of the latest change in Postgres, published or not
 
 # A namespace: keys.namespace.
 BOARD_VERSION = "v:"

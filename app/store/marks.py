@@ -31,7 +31,7 @@ from .partitions import (
     mark_deployment,
     read_deployment,
 )
-from .state_history import StateNote, compare_state, note_published, read_state_notes
+from .state_history import StateNote, compare_state, note_published, published_version, read_state_notes
 from .state_publication import PUBLISHING_SCRIPTS, StatePublication
 
 _STORES_LOST = (
@@ -131,7 +131,7 @@ async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
     await _close(node, {reach: _reason(reach) or behind for reach in reaches})
     if behind is None:
         whole = [reach for reach in reaches if reach.is_whole]
-        since = min(notes.values(), default=state).version
+        since = published_version(notes, state)
         await _bring_up_to_date(node, connection, whole, partitions=row["partitions"], state=state, since=since)
 
 

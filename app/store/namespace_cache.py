@@ -182,6 +182,11 @@ def parse_published(value: bytes) -> Namespace | None:
     return None if text == b"null" else _decode(text)
 
 
+def published_version(value: bytes) -> int:
+    """The version in a published namespace's text; a deletion has one, too."""
+    return int(value.partition(b" ")[0])
+
+
 def namespace_from_row(row: asyncpg.Record) -> Namespace:
     """A namespace from its row."""
     # Not every query reads the last column: namespaces without it are not used to plan grants.

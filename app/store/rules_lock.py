@@ -15,7 +15,7 @@ from ..model.errors import Unavailable
 from ..model.namespace import Namespace
 from . import keys
 from .changes import Changed
-from .namespace_cache import namespace_from_row, publish_calls
+from .namespace_cache import namespace_from_row, publish_calls, published_call, published_version
 from .publications import Publisher
 
 #: Seconds for one release: two look-ups in Postgres and four calls to Redis, some ms. Requests that wait for it then
@@ -51,12 +51,16 @@ class RulesLock:
 
 
 async def release_stale(postgres: Postgres, publisher: Publisher, namespace: Namespace) -> None:
-    """Publishes a namespace as Postgres has it, if its partition has another version. StoreUnavailable."""
+    """Publishes a namespace as Postgres has it, if its partition has another version. Rules that were published later
+    stay: then Postgres is older than Redis, or somebody has just changed them. StoreUnavailable."""
     raw = await publisher.call(("HGET", keys.rules(namespace.partition), str(namespace.id)))
     redis_version = int(raw) if isinstance(raw, bytes) else 0
     if redis_version == namespace.version:
         return
     if redis_version > namespace.version:
+        published = await publisher.call_if_there(published_call(namespace.name))
+        if isinstance(published, bytes) and published_version(published) > namespace.version:
+            return
         row = await postgres.fetch_one("renew_rules_version", namespace.id, namespace.version)
         if row is None:
             return  # another process was faster

@@ -1,7 +1,8 @@
 """The history of the deployment's state: whether Postgres has what Redis was told of.
 
 Each change of the state in Postgres has a version and a token. Redis notes both, in `lb:deployment` and in the meta of
-each partition, once all changes up to them are published there. A Postgres that was restored from an older dump has a
+each partition, once all changes up to them are published there. Whoever makes a change notes it as recorded, before it
+is published. A Postgres that was restored from an older dump has a
 lower version. If its state was changed since, its version may be as high, but no token comes twice.
 """
 
@@ -18,6 +19,9 @@ from .partitions import LEDGER_BEHIND
 TAKE_BACK = "run leaderboard rebuild --from-redis, or bring the newer Postgres back"
 #: How the reason begins for which a partition is closed whose state Postgres does not have.
 STATE_BEHIND = f"{LEDGER_BEHIND}: this Postgres is an older one"
+
+#: Among notes by key: the one of the latest change that was recorded in Postgres, published or not.
+RECORDED = "recorded"
 
 
 class StateNote(NamedTuple):
@@ -74,11 +78,17 @@ def _behind(latest: StateNote, tokens: Mapping[int, str], notes: Collection[Stat
 
 
 async def read_state_notes(link: RedisLink, partitions: Iterable[int]) -> dict[str, StateNote]:
-    """The notes of the deployment and of some partitions, by key; of those that have one. RedisRefused."""
-    hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
-    replies = await ask_all(link, [note_call(key) for key in hashes], what="the notes of the state")
-    noted = zip(hashes, replies, strict=True)
-    return {key: parse_note(key, reply) for key, reply in noted if reply is not None}
+    """The notes of the deployment and of some partitions, by key, and the one of what was RECORDED; of those that there
+    are. RedisRefused."""
+    names = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
+    calls = [*map(note_call, names), recorded_call()]
+    replies = zip([*names, RECORDED], calls, await ask_all(link, calls, what="a note of the state"), strict=True)
+    return {name: parse_note(call, reply) for name, call, reply in replies if reply is not None}
+
+
+def published_version(notes: Mapping[str, StateNote], latest: StateNote) -> int:
+    """Up to which version everything is published, by some notes of Redis; without any, that of `latest`."""
+    return min((note.version for name, note in notes.items() if name != RECORDED), default=latest.version)
 
 
 def note_call(key: str) -> Call:
@@ -86,12 +96,22 @@ def note_call(key: str) -> Call:
     return ("HGET", key, fields.STATE_VERSION)
 
 
-def parse_note(key: str, reply: bytes) -> StateNote:
-    """The note in the reply. RedisRefused."""
+def recorded_call() -> Call:
+    """Asks for the note of what was recorded in Postgres. O(1)."""
+    return ("HGET", keys.DEPLOYMENT, fields.STATE_RECORDED)
+
+
+def note_recorded_call(note: StateNote) -> Call:
+    """Notes that a change is recorded in Postgres, and about to be published; a later one stays. O(1)."""
+    return evalsha(SET_IF_NEWER, [keys.DEPLOYMENT], [fields.STATE_RECORDED, str(note)])
+
+
+def parse_note(call: Call, reply: bytes) -> StateNote:
+    """The note in the reply to one of these calls. RedisRefused."""
     try:
         return StateNote.parse(reply.decode())
     except ValueError:
-        raise RedisRefused(f"{key}: {fields.STATE_VERSION} is not what it should be") from None
+        raise RedisRefused(f"{call[1]!s}: {call[2]!s} is not what it should be") from None
 
 
 async def note_published(link: RedisLink, partitions: Iterable[int], note: StateNote) -> None:

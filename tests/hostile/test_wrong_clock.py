@@ -162,7 +162,7 @@ def test_a_new_season_is_over_by_the_clock_of_redis(live_server: Any, names: Any
         admin: Any = NamespaceHandlers(
             *(postgres, None, None, None, None, 16, lambda: now + AHEAD),  # type: ignore[arg-type]
             key_namespaces_max=None,
-            check_state=None,  # type: ignore[arg-type]
+            gate=None,  # type: ignore[arg-type]
         )
         rules = read_rules(msgspec.json.decode(msgspec.json.encode({"seasons": seasons(now)}), type=SentRules))
         assert await admin._put(name, rules, Principal("key", ("admin:*",))) is not None

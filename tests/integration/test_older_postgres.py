@@ -10,7 +10,6 @@ import pytest
 from tests.support.older_postgres import change_state, copy_postgres, swap_postgres
 
 BOARD = "/v1/namespaces/race/boards/all"
-pytestmark = pytest.mark.own_valkey
 
 
 class Deployment:
@@ -119,6 +118,23 @@ def test_a_new_server_alone_refuses_an_older_postgres_that_was_changed(own_stack
         own_stack.start("serve", ready=False)
         wait_refused(client)
         deployment.check_nothing_is_back()
+
+
+@pytest.mark.timeout(120)
+def test_a_change_that_was_published_and_not_noted_is_known_to_be_missing(own_stack: Any) -> None:
+    """As where a standby takes over that lacks the last transaction."""
+    with own_stack.client() as client:
+        deployment = Deployment(own_stack, client)
+        deployment.begin()
+        own_stack.kill("persist")
+        copy_postgres(own_stack)
+        client.post("/v1/users/seal/hide").raise_for_status()
+        swap_postgres(own_stack)
+        done = own_stack.run("migrate")
+        assert (done.returncode, "ledger_behind" in done.stderr) == (1, True), done
+        own_stack.start("persist")
+        wait_refused(client)
+        assert [row["user_id"] for row in client.get(BOARD).json()["entries"]] == ["otter"]
 
 
 CHANGES = [

@@ -114,6 +114,20 @@ def test_what_is_open_stays_as_it_is(fenced: Fenced) -> None:
     assert fenced.versions() == before
 
 
+def test_rules_that_were_published_later_are_not_replaced_by_an_older_postgres(fenced: Fenced) -> None:
+    text, raised = fenced.direct.hget(keys.DIRECTORY, fenced.name), fenced.shut()
+    later = b"%d %b" % (raised, text.partition(b" ")[2])
+    fenced.direct.hset(keys.DIRECTORY, fenced.name, later)
+    (before, _) = fenced.versions()
+
+    async def release(services: Services) -> None:
+        await RulesLock(services.postgres, services.publisher).release_stale(fenced.name)
+
+    with_services(fenced.stack, release)
+    assert fenced.versions() == (before, raised)
+    assert fenced.direct.hget(keys.DIRECTORY, fenced.name) == later
+
+
 def with_services(stack: Any, work: Callable[[Services], Any]) -> Any:
     """Some work with a server's own parts, in a loop of their own."""
 
@@ -156,7 +170,7 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
             partitions=PARTITIONS,
             clock=lambda: 0,
             key_namespaces_max=None,
-            check_state=None,  # type: ignore[arg-type]
+            gate=None,  # type: ignore[arg-type]
         )
         rules = Rules(accept_past=None, scale=2)
         while await slow._put(fenced.name, rules, Principal("test", ())) is None:

@@ -17,7 +17,6 @@ from tests.support.template import here
 
 RACE = "/v1/namespaces/race"
 BOARD = f"{RACE}/boards/all"
-pytestmark = pytest.mark.own_valkey
 #: What Postgres has of the state, without what Redis does not know.
 STATE = {
     "namespaces": "SELECT id, name, partition, rules FROM namespaces WHERE deleted_at IS NULL",
@@ -230,7 +229,14 @@ def test_erased_users_are_not_published_again(own_stack: Any) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("step", ["take_profiles", "take_states", "restore_deployment"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("take_profiles", marks=pytest.mark.full),
+        "take_states",
+        pytest.param("restore_deployment", marks=pytest.mark.full),
+    ],
+)
 def test_a_taking_that_was_broken_off_is_done_again(own_stack: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     class Broken(Exception):
         pass

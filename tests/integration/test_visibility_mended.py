@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from app.admin import visibility_intents
-from app.admin.state_gate import check_state
+from app.admin.state_gate import CommandGate
 from app.admin.visibility_intents import VisibilityIntents
 from app.drivers.postgres import Postgres
 from app.drivers.redis import Call, RedisConnection, ask
@@ -118,7 +118,7 @@ def _left_open(stack: Stack, user: str, behind: int) -> int:
             return [Outcome("applied", epoch, seq + behind, 0, 0, None) for _ in entries]
 
         try:
-            intents = VisibilityIntents(postgres, call, submit, 16, lambda: check_state(postgres, link))
+            intents = VisibilityIntents(postgres, call, submit, 16, CommandGate(postgres, link))
             return await intents.carry_out(await intents.change(user, "admin", by_admin=True))
         finally:
             await link.close()

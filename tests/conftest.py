@@ -22,13 +22,13 @@ from app.admin.api_keys import create_key, revoke_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 from app.store import fields, keys
+from tests.support import exempt_tests
 from tests.support.launcher import Launched, launcher
-from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
+from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology_of_run
 from tests.support.run_order import long_first
 from tests.support.template import DIGEST_KEY, PARTITIONS, THROWAWAY, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
-EXEMPT = pytest.StashKey[list[str]]()
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -252,24 +252,15 @@ def _version(note: Any) -> int:
     return int((note or b"0").split()[0])
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Has the exempt tests listed."""
+    config.pluginmanager.register(exempt_tests)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the long tests where workers begin. On several nodes of Redis, the tests that start or break a Valkey of
-    their own do not run, and are listed."""
+    """Puts the long tests where workers begin, and leaves out those that need a single Valkey where there is none."""
     items[:] = long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-    if not topology():
-        return
-    exempt = [item for item in items if item.get_closest_marker("own_valkey")]
-    config.stash[EXEMPT] = sorted({item.nodeid.partition("[")[0] for item in exempt})
-    config.hook.pytest_deselected(items=exempt)
-    items[:] = [item for item in items if item not in exempt]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says on which Redis the tests ran, where it is not a single one."""
-    if topology():
-        terminalreporter.section(f"on a Redis of several nodes: {topology()}")
-        for name in config.stash.get(EXEMPT, []):
-            terminalreporter.line(f"exempt, with a single Valkey: {name}")
+    exempt_tests.leave_out(config, items)
 
 
 @pytest.fixture(scope="session")

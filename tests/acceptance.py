@@ -31,7 +31,7 @@ def replay(folder: Path, kind: str) -> str:
         stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
         try:
             stack.up()
-            done = subprocess.run(_command(folder, stack), capture_output=True, text=True, timeout=REPLAY_S_MAX)
+            done = subprocess.run(replay_command(folder, stack), capture_output=True, text=True, timeout=REPLAY_S_MAX)
             if done.returncode:
                 return done.stdout + done.stderr
             print(f"{kind or 'single'}: {done.stdout.splitlines()[-1]}", flush=True)
@@ -42,12 +42,14 @@ def replay(folder: Path, kind: str) -> str:
             stack.down()
 
 
-def _command(folder: Path, stack: Stack) -> list[str]:
+def replay_command(folder: Path, stack: Stack, *, live: bool = True) -> list[str]:
+    """How the script in a folder is called. live: whether it follows live boards, too."""
     (grants,) = (folder / "data" / "f1").glob("grants-*.ndjson")
     (standings,) = (folder / "data" / "f1").glob("standings-*.csv")
     return [
         *(sys.executable, str(script_of(folder)), "--url", stack.url, "--key", stack.key),
-        *("--grants", str(grants), "--standings", str(standings), "--live", "--ledger"),
+        *("--grants", str(grants), "--standings", str(standings), "--ledger"),
+        *(["--live"] if live else []),
     ]
 
 

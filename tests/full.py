@@ -1,9 +1,10 @@
 """What takes longer than a change may wait for, on real parts: `make test-full`.
 
-Random operations against the plain model, random questions against the ledger, and kill -9 of every part run again and
-again, each for so many seconds. Then each mutant runs once, the integration tests on a cluster and behind Sentinels, an
-acceptance script of others where its folder is named, and every other test. Seeds count up from a first one, which is
-printed. The first failure ends the run and prints the command that repeats it.
+Random operations against the plain model, random questions against the ledger, and kill -9 of every part run again
+and again, each for so many seconds. Then each mutant runs once, the integration tests on a cluster and behind
+Sentinels, an acceptance script of others where its folder is named, alone and with losses behind it, and every other
+test. Seeds count up from a first one, which is printed. The first failure ends the run and prints the command that
+repeats it.
 """
 
 import argparse
@@ -119,7 +120,7 @@ def main() -> int:
         return 1
     if given.acceptance is None or not script_of(given.acceptance).exists():
         print("-- no acceptance script: --acceptance names no folder with acceptance/f1.py")
-    elif not run({}, ["tests.acceptance", str(given.acceptance)]):
+    elif not all(run({}, [part, str(given.acceptance)]) for part in ("tests.acceptance", "tests.recoveries")):
         return 1
     print(f"-- seed {given.seed}; " + "; ".join(summary))
     return 0

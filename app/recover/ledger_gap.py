@@ -15,7 +15,7 @@ from ..persist.ledger_session import LedgerSession
 from ..persist.log_reader import ROWS_MAX, rows_behind
 from ..store.ledger_offset import LedgerOffset
 from ..store.ledger_reach import FROM_REDIS
-from ..store.log import begin_call
+from ..store.log_format import read_fields
 from ..store.partitions import read_last_seq
 from ..store.rebuilds import holds_entry, log_page_call, read_rebuild_head, write_progress
 
@@ -81,9 +81,9 @@ async def close_gap(
 
 
 async def _begin(link: RedisConnection, p: int) -> LedgerRow | None:
-    """The log's first entry; None: it is empty."""
-    entries = await ask(link, begin_call(p))
-    return read_row(p, *entries[0]) if entries else None
+    """The log's first entry; None: it is empty. One without a body, as a rebuild leaves it in front, is none."""
+    entries = await ask(link, log_page_call(p, (0, 0), 2))
+    return next((read_row(p, place, parts) for place, parts in entries if read_fields(parts).packed), None)
 
 
 async def _write(session: LedgerSession, p: int, offset: LedgerOffset, rows: list[LedgerRow]) -> LedgerOffset:

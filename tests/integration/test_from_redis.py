@@ -130,14 +130,41 @@ def check_answers(api: httpx.Client) -> None:
             assert explained["score"] == score, (name, user, explained)
 
 
+def test_a_log_that_begins_behind_a_rebuild_is_no_letter(own_stack: Any) -> None:
+    """Its first entry is the ledger's last one of then, without a body."""
+    with own_stack.client() as api:
+        assert api.put("/v1/namespaces/plain", json=SPACES["plain"]).status_code == 201
+        grants = [{"grant_id": f"g{i}", "user_id": USERS[i % 3], "amount": i} for i in range(20)]
+        assert api.post("/v1/namespaces/plain/grants", json=grants[:10]).status_code == 200
+        own_stack.wait_flushed()
+        copy_postgres(own_stack)
+        own_stack.wait_ready()
+        assert api.post("/v1/namespaces/plain/grants", json=grants[10:]).status_code == 200
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.valkey.url)
+        with own_stack.store() as store:
+            store.flushall()
+        assert own_stack.run("rebuild", "--quiet").returncode == 0
+        own_stack.wait_ready()
+        swap_postgres(own_stack)
+        until(lambda: api.get("/readyz").status_code == 503, "the partition stays open")
+        recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert recorded.returncode == 0, recorded
+        assert "10 entries are lost, seq 11 to 20; of 3 users" in recorded.stdout
+        own_stack.wait_ready()
+        own_stack.wait_flushed()
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert verify(own_stack) == (0, [])
+
+
+def unlike(before: Any, after: Any) -> list[str]:
+    """What a rebuild did not bring back. When users changed last is as the ledger knows it: some are behind a gap."""
+    return [line for line in differences(before, after) if line.split(" ")[1] not in ("seq:", "corrected:", "at:")]
+
+
 def correct(api: httpx.Client) -> None:
     """Grants that the ledger has, some of them each user's last but what is lost."""
     for name in SPACES:
         for i in (1, 4, 22, 26):
             assert api.delete(f"/v1/namespaces/{name}/grants/g{i}").status_code == 200
         assert api.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": 4}).status_code == 200
-
-
-def unlike(before: Any, after: Any) -> list[str]:
-    """What a rebuild did not bring back. When users changed last is as the ledger knows it: some are behind a gap."""
-    return [line for line in differences(before, after) if line.split(" ")[1] not in ("seq:", "corrected:", "at:")]

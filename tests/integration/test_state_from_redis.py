@@ -12,6 +12,8 @@ from app.drivers.postgres import Postgres
 from app.drivers.redis import RedisConnection
 from app.recover import state_from_redis
 from app.settings import read_settings
+from tests.integration.test_from_redis import lose_log
+from tests.support.checked_deployment import verify
 from tests.support.older_postgres import copy_postgres, swap_postgres
 from tests.support.template import here
 
@@ -268,3 +270,40 @@ def test_a_taking_that_was_broken_off_is_done_again(own_stack: Any, monkeypatch:
         settle(own_stack)
         assert client.get(BOARD).json()["entries"] == board
     assert own_stack.run("verify").returncode == 0
+
+
+@pytest.mark.full
+@pytest.mark.own_valkey
+@pytest.mark.timeout(180)
+def test_state_and_rows_of_the_ledger_are_lost_at_once(own_stack: Any) -> None:
+    """The logs do not reach back so far either: a namespace has only its numbers in Redis, users were hidden, shown and
+    erased by entries that nobody has any more."""
+    with own_stack.client() as client:
+        key = begin(own_stack, client)
+        copy_postgres(own_stack)
+        change(own_stack, client, key)
+        assert client.delete("/v1/users/mole").status_code in (202, 204)
+        wait_gone(own_stack, "SELECT 1 FROM users WHERE name = 'mole'")
+        settle(own_stack)
+        state = state_of(own_stack)
+        lose_log(own_stack)
+        assert grant(client, "newcomer", "late") == grant(client, "otter", "again") == 201
+        settle(own_stack)
+        boards = [client.get(f"/v1/namespaces/{name}/boards/all").json()["entries"] for name in ("race", "late")]
+        swap_postgres(own_stack)
+        report = take_back(own_stack)
+        assert "erasures 1, " in report
+        assert "entries are lost, seq" in report
+        settle(own_stack)
+        wait_gone(own_stack, "SELECT 1 FROM users WHERE name = 'mole'")
+        assert state_of(own_stack) == state
+        assert verify(own_stack) == (0, [])
+        with own_stack.store() as direct:
+            direct.flushall()
+        assert own_stack.run("rebuild", "--quiet").returncode == 0
+        own_stack.wait_ready()
+        settle(own_stack)
+        assert boards == [
+            client.get(f"/v1/namespaces/{name}/boards/all").json()["entries"] for name in ("race", "late")
+        ]
+        assert verify(own_stack) == (0, [])

@@ -36,7 +36,7 @@ def test_only_apply_and_a_rebuild_write_boards() -> None:
     writers = {path.relative_to(ROOT).as_posix() for path in (*APP, *LUA) if BOARD_WRITES.search(path.read_text())}
     assert writers == {"lua/include/boards.lua", "lua/check_acl.lua"}
     includers = [path.name for path in COMMANDS if "local boards\ndo\n" in join(path.stem, ROOT / "lua")]
-    assert includers == ["apply.lua", "restore_users.lua"]
+    assert includers == ["apply.lua", "rebuild_users.lua"]
     # The probe writes where no namespace is: id 0.
     assert "lb:" not in (ROOT / "lua/check_acl.lua").read_text()
 

@@ -65,7 +65,7 @@ async def migrate(settings: Settings, lost: set[str] | None = None) -> int:
         await postgres.close()
 
 
-async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
+async def publish_deployment(postgres: Postgres, link: RedisConnection) -> int:
     """Sends Redis all that it must know besides boards: what it is, namespaces, API keys, profiles, states of users.
     What is newer there stays. Nodes of a cluster that are away are left out: they are told once they answer. Returns
     the number of partitions. `link` knows SCRIPTS.
@@ -143,7 +143,7 @@ async def _agree(
             await read_deployment(link)  # raises what is wrong: a new deployment needs all nodes
     elif redis_deployment is None:
         if settings.recover == "own" and await postgres.fetch("get_opened_partitions"):
-            await restore_deployment(postgres, link)
+            await publish_deployment(postgres, link)
         elif await postgres.fetch("get_opened_partitions"):
             raise RedisRefused(
                 "Postgres was opened with a Redis that held its boards, and this one is empty: run leaderboard rebuild "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..admin.migrate import SCRIPTS, restore_deployment
+from ..admin.migrate import SCRIPTS, publish_deployment
 from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import NodeLost, RedisConnection
@@ -60,7 +60,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
 
     postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
     try:
-        partitions = await restore_deployment(postgres, link)
+        partitions = await publish_deployment(postgres, link)
         namespace_id, where = await _where(postgres, range(partitions), partition, name)
         chain = await find_chain(settings, postgres)
         users = await postgres.fetch("count_users_of_partitions", list(where), namespace_id)

@@ -32,15 +32,15 @@ def meta_text(meta: dict[str, Any]) -> bytes:
 
 def read_meta(text: str | None) -> Any:
     """A meta out of the ledger's text; None if there is none."""
-    return None if text is None else _restore_numbers(_read(text))
+    return None if text is None else _plain_numbers(_read(text))
 
 
-def _restore_numbers(value: Any) -> Any:
+def _plain_numbers(value: Any) -> Any:
     """Turns integers beyond 64 bits back into doubles: Postgres writes 1e300 with all its digits."""
     if isinstance(value, dict):
-        return {key: _restore_numbers(inner) for key, inner in value.items()}
+        return {key: _plain_numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_restore_numbers(inner) for inner in value]
+        return [_plain_numbers(inner) for inner in value]
     return float(value) if isinstance(value, int) and value not in _INTEGERS else value
 
 

@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from ..admin.migrate import SCRIPTS, restore_deployment
+from ..admin.migrate import SCRIPTS, publish_deployment
 from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
@@ -84,7 +84,7 @@ class AutoRecovery:
         ]
         if not due:
             return
-        await restore_deployment(postgres, link)
+        await publish_deployment(postgres, link)
         for reach in due:
             log.warning("a recovery begins", partition=reach.partition, reason=reach.closed or reach.loss)
             report = await self._rebuild(reach.partition, await find_chain(self._settings, postgres)).run()

@@ -11,7 +11,7 @@ from ..model.namespace import Namespace
 from ..model.user_cells import CellBuilder, GrantGroup, UserCells
 from ..store.ledger_offset import LedgerOffset
 from ..store.rebuilds import write_progress, write_window_states
-from ..store.restore import RestorePacker, read_progress
+from ..store.rebuilt_users import UserPacker, read_progress
 from ..task_end import cancel_and_wait
 from .progress import RebuildMoved, RebuildProgress
 from .user_walk import UserPortion, UserWalk
@@ -72,7 +72,7 @@ class NamespaceRebuild:
         walk = UserWalk(
             self._connection, self._namespace, seq=seq, now=self._now, closed=closed, window=window, numbers=numbers
         )
-        packer = RestorePacker(self._namespace, has_balances=window is None, are_replaced=numbers is not None)
+        packer = UserPacker(self._namespace, has_balances=window is None, are_replaced=numbers is not None)
         # While Redis writes one call, the next one is read and packed.
         under_way: asyncio.Task[None] | None = None
         try:
@@ -103,7 +103,7 @@ class NamespaceRebuild:
         seals = await self._connection.fetch(queries()["get_all_seals"], self._namespace.id)
         builder = CellBuilder(self._namespace, frozenset(row["window"] for row in seals))
         kinds = [_kind(builder, row["windows"], row["category"], row["source"]) for row in rows]
-        packer = RestorePacker(self._namespace)
+        packer = UserPacker(self._namespace)
         for first in range(0, len(kinds), KINDS_A_CALL_MAX):
             some = kinds[first : first + KINDS_A_CALL_MAX]
             await self._send(packer.call([], str(before), str(before), self._end.seq + 1, some))

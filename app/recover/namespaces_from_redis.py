@@ -45,7 +45,7 @@ async def _take(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: d
         row = None
     if row is None:
         await _give_way(taking, fetch, namespace, rows)
-        await fetch("restore_namespace", namespace.id, *_columns(namespace, fence), from_micros(now_micros()))
+        await fetch("take_namespace", namespace.id, *_columns(namespace, fence), from_micros(now_micros()))
         taking.report.counts["namespaces"] += 1
     elif row["is_deleted"]:
         if taking.is_changed("namespace", namespace.id):
@@ -74,7 +74,7 @@ def _stricter(rules: Rules, other: Rules) -> Rules:
 
 async def _replace(fetch: Fetch, namespace: Namespace, fence: int) -> None:
     columns = _columns(namespace, fence)
-    await fetch("restore_rules", namespace.id, *columns[1:])
+    await fetch("take_rules", namespace.id, *columns[1:])
 
 
 def _columns(namespace: Namespace, fence: int) -> tuple[Any, ...]:
@@ -105,7 +105,7 @@ async def _give_way(taking: StateTaking, fetch: Fetch, namespace: Namespace, row
     for row in rows.values():
         if row["name"] != namespace.name or row["is_deleted"]:
             continue
-        await fetch("restore_deletion", row["id"])
+        await fetch("take_deletion", row["id"])
         row["is_deleted"] = True
         if row["created_micros"] <= taking.restored_micros:
             taking.report.counts["deletions of namespaces"] += 1
@@ -120,7 +120,7 @@ async def _delete(taking: StateTaking, fetch: Fetch, row: Row) -> None:
     name = taking.names.get(row["name"])
     if name is None or name.namespace is not None or row["created_micros"] > taking.restored_micros:
         return
-    await fetch("restore_deletion", row["id"])
+    await fetch("take_deletion", row["id"])
     taking.report.counts["deletions of namespaces"] += 1
     if taking.is_changed("namespace", row["id"]):
         taking.report.sentences.append(

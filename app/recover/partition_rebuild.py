@@ -42,7 +42,7 @@ from ..store.rebuilds import (
     set_log_aside,
     write_progress,
 )
-from ..store.restore import RESTORE_USERS, read_progress
+from ..store.rebuilt_users import REBUILD_USERS, read_progress
 from ..verify.report import Progress
 from .archived_windows import ArchivedWindows
 from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes
@@ -56,7 +56,7 @@ PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_custom
 #: Seconds that one call of a rebuild to Redis may take: it waits behind other calls.
 REDIS_S_MAX = 60.0
 #: The scripts that a connection of a rebuild knows.
-SCRIPTS = (RESTORE_USERS, OPEN_PARTITION, EVICT_ARCHIVED_WINDOW)
+SCRIPTS = (REBUILD_USERS, OPEN_PARTITION, EVICT_ARCHIVED_WINDOW)
 #: Generations of dedup that an epoch may begin: each has a number that no epoch before it had.
 _GENERATIONS_AN_EPOCH = 1_000_000
 

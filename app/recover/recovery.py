@@ -3,7 +3,7 @@ hold."""
 
 from collections.abc import AsyncIterator
 
-from ..admin.migrate import SCRIPTS, restore_deployment
+from ..admin.migrate import SCRIPTS, publish_deployment
 from ..admin.store_agreement import check_together, find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
@@ -31,7 +31,7 @@ async def recover(settings: Settings, progress: Progress, only: int | None = Non
         reaches = await read_reach(PresentNodes(link), [row for row in offsets if row["partition"] in wrong])
         away = {reach.partition for reach in reaches if reach.is_away}
         if any(map(is_behind, reaches)):
-            await restore_deployment(postgres, link)
+            await publish_deployment(postgres, link)
         replayed = []
         for reach in reaches:
             if reach.is_away:

@@ -8,7 +8,7 @@ Redis does not have: who made a namespace or hid a user, and when; events, archi
 deleted were; names that were erased.
 """
 
-from ..admin.migrate import restore_deployment
+from ..admin.migrate import publish_deployment
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..store.partitions import read_deployment
@@ -51,7 +51,7 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
     await take_states(taking)
     await take_erasures(taking)
     await _begin_history(taking, notes)
-    await restore_deployment(postgres, link)
+    await publish_deployment(postgres, link)
     return report
 
 

@@ -12,7 +12,7 @@ from ..model.micros import from_micros
 from ..model.namespace import Namespace
 from ..model.user_cells import CellBuilder, UserCells
 from ..model.visibility import is_erased
-from ..store.restore import SCORES_A_CALL_MAX, USERS_A_CALL_MAX, RestoredUser
+from ..store.rebuilt_users import SCORES_A_CALL_MAX, USERS_A_CALL_MAX, RebuiltUser
 from ..store.user_cells import read_user_cells
 from ..task_end import end_all
 
@@ -26,7 +26,7 @@ class UserPortion(NamedTuple):
     """Users of one call. last: the number up to which all users are in this portion or before; size: how many they are,
     those without anything to write among them."""
 
-    users: list[RestoredUser]
+    users: list[RebuiltUser]
     last: int
     size: int
 
@@ -96,7 +96,7 @@ class UserWalk:
         some = self._numbers[first : first + USERS_A_QUESTION_MAX]
         return list(await self._connection.fetch(queries()["get_names_of_users"], some)) if some else []
 
-    async def _users(self, names: dict[int, str]) -> list[tuple[int, RestoredUser]]:
+    async def _users(self, names: dict[int, str]) -> list[tuple[int, RebuiltUser]]:
         """Those of some users who were ever granted something, or corrected, by number."""
         numbers = list(names)
         states = await read_user_cells(
@@ -106,7 +106,7 @@ class UserWalk:
         former = await self._former_boards(states)
         if self._window is not None:
             return [
-                (number, RestoredUser(names[number], state, former=former.get(number, ())))
+                (number, RebuiltUser(names[number], state, former=former.get(number, ())))
                 for number, state in states.items()
                 if state.cells or number in former
             ]
@@ -116,7 +116,7 @@ class UserWalk:
             states[row["number"]].score_changed_at = row["score_changed_at"]
         grants = await self._grants(list(states))
         return [
-            (number, RestoredUser(names[number], state, grants.get(number, ()), former.get(number, ())))
+            (number, RebuiltUser(names[number], state, grants.get(number, ()), former.get(number, ())))
             for number, state in states.items()
         ]
 
@@ -148,10 +148,10 @@ class UserWalk:
         return list(await self._connection.fetch(queries()[query], self._namespace.id, *args))
 
 
-def _cut(users: Sequence[tuple[int, RestoredUser]], last: int, size: int) -> list[UserPortion]:
+def _cut(users: Sequence[tuple[int, RebuiltUser]], last: int, size: int) -> list[UserPortion]:
     """Portions of as many scores, and grants that velocities count, as one call may take; a user is never cut."""
     portions: list[UserPortion] = []
-    some: list[RestoredUser] = []
+    some: list[RebuiltUser] = []
     scores = done = number_before = 0
     for number, user in users:
         if some and (scores + user.size > SCORES_A_CALL_MAX or len(some) == USERS_A_CALL_MAX):

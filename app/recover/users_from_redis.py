@@ -84,7 +84,7 @@ def _profile(row: asyncpg.Record) -> Profile:
 async def _put(fetch: Fetch, number: int, ns: int, profile: Profile, *, version: int | None) -> None:
     folded = None if profile.display_name is None else fold_name(profile.display_name)
     texts = profile.display_name, profile.avatar, profile.timezone
-    await fetch("restore_profile", number, ns, version, *texts, profile.opt_out, folded)
+    await fetch("take_profile", number, ns, version, *texts, profile.opt_out, folded)
 
 
 async def take_states(taking: StateTaking) -> None:

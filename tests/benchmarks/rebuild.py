@@ -16,7 +16,7 @@ import psycopg
 import redis
 from psycopg.types.json import Jsonb
 
-from app.admin.migrate import SCRIPTS, restore_deployment
+from app.admin.migrate import SCRIPTS, publish_deployment
 from app.admin.store_agreement import find_chain
 from app.drivers.postgres import Postgres
 from app.drivers.redis import RedisConnection
@@ -141,7 +141,7 @@ def fill(stack: Stack, p: int, users: int, grants: int, rules: dict[str, Any]) -
 async def rebuild(stack: Stack, p: int) -> RebuildReport:
     """As the command does it, of the one partition that holds something."""
     postgres, link = Postgres(stack.postgres.url), RedisConnection(stack.valkey.url, SCRIPTS)
-    await restore_deployment(postgres, link)
+    await publish_deployment(postgres, link)
     chain = await find_chain(read_settings(stack.environment), postgres)
     await link.close()
     await postgres.close()

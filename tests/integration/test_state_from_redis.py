@@ -236,7 +236,7 @@ def test_erased_users_are_not_published_again(own_stack: Any) -> None:
     [
         pytest.param("take_profiles", marks=pytest.mark.full),
         "take_states",
-        pytest.param("restore_deployment", marks=pytest.mark.full),
+        pytest.param("publish_deployment", marks=pytest.mark.full),
     ],
 )
 def test_a_taking_that_was_broken_off_is_done_again(own_stack: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from unittest.mock import patch
 
 from app.access.digest_key import read_digest_key
-from app.admin.migrate import SCRIPTS, restore_deployment
+from app.admin.migrate import SCRIPTS, publish_deployment
 from app.drivers.postgres import Postgres
 from app.drivers.redis import RedisConnection
 from app.model.ledger_chain import LedgerChain
@@ -44,7 +44,7 @@ async def work(settings: Settings, partition: int, portions: int, *, from_fork: 
     """As the commands do it."""
     if from_fork:
         postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
-        await restore_deployment(postgres, link)
+        await publish_deployment(postgres, link)
         await link.close()
         await postgres.close()
     fuse, chain = Fuse(portions), LedgerChain(read_digest_key(settings))

@@ -18,7 +18,7 @@ SELECT id, name, partition, version, rules::text, accept_future_max, has_user_da
     (extract(epoch FROM created_at) * 1000000)::bigint AS created_micros
 FROM namespaces ORDER BY id;
 
--- name: restore_namespace
+-- name: take_namespace
 -- A namespace with its id and version. It stays in its partition: Redis may keep users of it. Seasons that are over ($8: now)
 -- have no event of their beginning.
 WITH restored AS (
@@ -27,7 +27,7 @@ WITH restored AS (
 INSERT INTO opened_seasons SELECT id, s ->> 'name' FROM restored, jsonb_array_elements($5::jsonb -> 'seasons') AS s
 WHERE (s ->> 'ends')::timestamptz <= $8::timestamptz;
 
--- name: restore_rules
+-- name: take_rules
 -- The rules of a namespace as Redis has them, with their version. What was acceptable by the rules before stays so.
 UPDATE namespaces SET partition = $2, version = $3, rules = $4::jsonb,
     latest_acceptable_at = greatest(latest_acceptable_at, $5), accept_future_max = greatest(accept_future_max, $6)
@@ -42,7 +42,7 @@ seasons AS (UPDATE opened_seasons SET namespace_id = moved.id FROM moved WHERE n
 events AS (UPDATE audit SET namespace_id = moved.id FROM moved WHERE namespace_id = $1)
 SELECT id FROM moved;
 
--- name: restore_deletion
+-- name: take_deletion
 -- A namespace that was deleted goes again. Its dead letters are settled when its data is removed.
 UPDATE namespaces SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL;
 
@@ -58,7 +58,7 @@ SELECT x.name, u.number, p.version, p.display_name, p.avatar, p.timezone, coales
 -- include: numbers_by_name
 LEFT JOIN LATERAL (SELECT * FROM profiles WHERE user_number = u.number AND namespace_id = $2::int OFFSET 0) AS p ON true;
 
--- name: restore_profile
+-- name: take_profile
 -- A user's profile in a namespace ($2) with its version ($3; null: a new one).
 INSERT INTO profiles (user_number, namespace_id, version, display_name, avatar, timezone, opt_out, folded_name)
 VALUES ($1, $2, coalesce($3, nextval('profile_version')), $4, $5, $6, $7, $8)

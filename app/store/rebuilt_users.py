@@ -1,4 +1,4 @@
-"""How `lua/restore_users.lua` is called: the numbers of many users of a namespace, packed into KEYS and ARGV."""
+"""How `lua/rebuild_users.lua` is called: the numbers of many users of a namespace, packed into KEYS and ARGV."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -14,7 +14,7 @@ from ..model.user_cells import UserCells
 from . import fields, keys
 from .apply import board_keys, namespace_args
 
-RESTORE_USERS = load("restore_users")
+REBUILD_USERS = load("rebuild_users")
 #: Users of one call: some ms of Redis, in which everybody else waits.
 USERS_A_CALL_MAX = 500
 #: Scores and balances of one call, for the same reason; a user is never cut.
@@ -26,7 +26,7 @@ SHAPES_CACHED_MAX = 10_000
 _CHANGES = (fields.SEQ, fields.CORRECTED, fields.CHANGED_AT)
 
 
-class RestoredUser(NamedTuple):
+class RebuiltUser(NamedTuple):
     """A user as they are written. grants: moment (microseconds) and amount of each grant that velocities count; former:
     boards on which a user who is replaced may stand, and has no score any more."""
 
@@ -60,7 +60,7 @@ class _Shape(NamedTuple):
     fields: tuple[tuple[str, int], ...]
 
 
-class RestorePacker:
+class UserPacker:
     """Packs calls for one namespace. Users whose cells have the same names share a shape, so names travel once.
     are_replaced: whether something of the users may stand there, which goes."""
 
@@ -74,7 +74,7 @@ class RestorePacker:
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
 
     def call(
-        self, users: Sequence[RestoredUser], before: str, after: str, version: int, kinds: Sequence[UserCells] = ()
+        self, users: Sequence[RebuiltUser], before: str, after: str, version: int, kinds: Sequence[UserCells] = ()
     ) -> Call:
         """One call. before, after: the progress in meta; version: that the boards get; kinds: of what boards and labels
         without a user there were. O(cells)."""
@@ -102,7 +102,7 @@ class RestorePacker:
         flags = int(self._has_days), int(self._has_balances), int(self._are_replaced)
         counts = len(boards), len(users), len(numbers), *flags
         return evalsha(
-            RESTORE_USERS,
+            REBUILD_USERS,
             [
                 *(keys.meta(p), keys.hidden(p), keys.namespace(p, namespace.id), keys.hidden_in(p, namespace.id)),
                 *(key for board in boards for key in board_keys(p, namespace, board)),
@@ -116,7 +116,7 @@ class RestorePacker:
             ],
         )
 
-    def _user_keys(self, users: Sequence[RestoredUser]) -> Iterator[str]:
+    def _user_keys(self, users: Sequence[RebuiltUser]) -> Iterator[str]:
         p, ns = self._namespace.partition, self._namespace.id
         balances, days = keys.balances(p, ns), keys.days(p, ns)
         for user in users:
@@ -196,5 +196,5 @@ def _shape_args(shape: _Shape, boards: dict[str, int]) -> Iterator[str | int]:
 def read_progress(reply: Any) -> str | None:
     """None where the users were written; else the progress that meta tells, and nothing was written. RedisRefused."""
     if isinstance(reply, Exception) or reply[0] not in (b"ok", b"moved"):
-        raise RedisRefused(f"the users cannot be restored: {reply}")
+        raise RedisRefused(f"the users cannot be written: {reply}")
     return None if reply[0] == b"ok" else reply[1].decode()

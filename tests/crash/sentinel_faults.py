@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.embedded import ValkeyProcess
+from app.store import fields, keys
 from tests.crash.faults import AWAY_S, WHAT_REMAINS, Fault
 from tests.crash.field import Field
 from tests.crash.link_faults import CutRedis, LostReplies
 from tests.crash.node_faults import BEHIND_ENTRIES, stopped
 from tests.support.redis_topologies import ask
+from tests.support.template import PARTITIONS
 
 #: Seconds in which servers leave a former primary that still answers: they ask the Sentinels each second.
 LEAVE_S = 2.5
@@ -111,6 +113,32 @@ class LatePersister(StopPrimary):
             finally:
                 os.kill(persister, signal.SIGCONT)
             field.wait(LEAVE_S)
+
+
+class KillMarker(LatePersister):
+    name = "the same, and the server is killed while it marks the promoted replica"
+
+    def inject(self, field: Field) -> None:
+        former, persister = field.watched.primary(), field.stack.pid("persist")
+        with cut_off(former), field.losing():
+            os.kill(persister, signal.SIGSTOP)
+            try:
+                field.watched.wait_failover(former)
+                before = self._epochs(field)
+                field.until(lambda: self._epochs(field) != before, "nobody marks the promoted replica")
+                field.stack.kill("serve")
+            finally:
+                os.kill(persister, signal.SIGCONT)
+            field.wait(LEAVE_S)
+
+    def heal(self, field: Field) -> None:
+        field.stack.start("serve", ready=False)
+        super().heal(field)
+
+    @staticmethod
+    def _epochs(field: Field) -> list[bytes | None]:
+        with field.direct() as store:
+            return [store.hget(keys.meta(p), fields.EPOCH) for p in range(int(PARTITIONS))]
 
 
 class CutPrimaryLink(CutRedis):

@@ -32,6 +32,7 @@ from tests.crash.sentinel_faults import (
     CutPrimary,
     CutPrimaryLink,
     HalfOpenPrimaryLink,
+    KillMarker,
     KillPrimary,
     LatePersister,
     LostPrimaryReplies,
@@ -46,6 +47,6 @@ FAULTS: tuple[type[Fault], ...] = (
     *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
     *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder, LostState),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
-    *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister),
+    *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister, KillMarker),
     *(CutPrimaryLink, LostPrimaryReplies, HalfOpenPrimaryLink),
 )

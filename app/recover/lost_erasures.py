@@ -8,15 +8,30 @@ user's by now: then a profile alone tells, and a user who had none goes on as th
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..model.visibility import ERASE, is_erased
+from ..model.visibility import ERASE, STATES, is_erased
 from ..store.ledger_reach import PartitionReach, read_reach
 from ..store.partitions import LEDGER_BEHIND
-from ..store.redis_state import read_users_with_balances, read_users_with_profile
+from ..store.redis_state import read_states, read_users_with_balances, read_users_with_profile
 from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking
 from .users_from_redis import erase_again, erase_under_other_name, users_in_redis
 
 #: Users that are looked up at once: some ms of either store.
 USERS_A_PAGE_MAX = 1_000
+
+
+async def release_erased_names(taking: StateTaking) -> None:
+    """Ends erasures that were under way when Postgres was copied, and are done in Redis, where a new user has the name:
+    that one would be erased. It comes before profiles, which go by names. StoreUnavailable, RedisRefused; O(such
+    erasures)."""
+    rows = await taking.postgres.fetch("get_erasures_under_way")
+    old = [row for row in rows if not taking.is_changed("user", row["user_number"])]
+    states = await read_states(taking.link, range(taking.partitions), ()) if old else {}
+    there = await users_in_redis(taking, [row["user_number"] for row in old])
+    for row in old:
+        state = states.get((0, row["name"]))
+        if (state is None and row["name"] in there) or (state is not None and state.state != STATES[ERASE]):
+            async with taking.transaction() as fetch:
+                await erase_under_other_name(fetch, row["user_number"], taking.partitions)
 
 
 async def take_erasures(taking: StateTaking) -> None:

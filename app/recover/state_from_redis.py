@@ -14,7 +14,7 @@ from ..drivers.redis import RedisConnection, RedisRefused
 from ..store.partitions import read_deployment
 from ..store.redis_state import read_highest_versions, read_names
 from ..store.state_history import StateNote, compare_state, read_state_notes
-from .lost_erasures import take_erasures
+from .lost_erasures import release_erased_names, take_erasures
 from .namespaces_from_redis import take_keys, take_namespaces
 from .state_taking import StateReport, StateTaking
 from .users_from_redis import take_profiles, take_states
@@ -47,6 +47,7 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
     )
     await take_namespaces(taking)
     await take_keys(taking)
+    await release_erased_names(taking)
     await take_profiles(taking)
     await take_states(taking)
     await take_erasures(taking)

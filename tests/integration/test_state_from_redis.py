@@ -272,6 +272,32 @@ def test_a_taking_that_was_broken_off_is_done_again(own_stack: Any, monkeypatch:
     assert own_stack.run("verify").returncode == 0
 
 
+@pytest.mark.timeout(180)
+def test_an_erasure_that_was_under_way_does_not_erase_who_has_the_name_now(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        put(client, "/v1/namespaces/race")
+        assert grant(client, "reborn") == 201
+        put(client, "/v1/users/reborn", display_name="First")
+        settle(own_stack)
+        own_stack.kill("persist")
+        assert client.delete("/v1/users/reborn").status_code == 202
+        copy_postgres(own_stack)
+        own_stack.start("persist")
+        wait_gone(own_stack, "SELECT 1 FROM visibility_intents")
+        put(client, "/v1/users/reborn", display_name="Second")
+        body = {"grant_id": "second life", "user_id": "reborn", "amount": 2}
+        assert client.post(f"{RACE}/grants", json=body).status_code == 201
+        settle(own_stack)
+        board = client.get(BOARD).json()["entries"]
+        assert [(row["user_id"], row["display_name"], row["score"]) for row in board] == [("reborn", "Second", 2)]
+        swap_postgres(own_stack)
+        take_back(own_stack)
+        wait_gone(own_stack, "SELECT 1 FROM visibility_intents")
+        settle(own_stack)
+        assert client.get(BOARD).json()["entries"] == board
+        assert client.get("/v1/users/reborn").json()["display_name"] == "Second"
+
+
 @pytest.mark.full
 @pytest.mark.own_valkey
 @pytest.mark.timeout(180)

@@ -60,6 +60,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "take_profile": (1, 0, 7, "Otter", None, None, False, "otter"),
     "get_states_by_names": (["u1", "none"], 0),
     "get_confirmed_hides": (0, 200),
+    "get_erasures_under_way": (),
     "get_places_of_users": ([1, 2],),
     "get_user_page": (0, 100),
     "raise_state_versions": (1, 1, 1, 1),

@@ -82,6 +82,10 @@ LEFT JOIN LATERAL (SELECT opt_out FROM profiles WHERE user_number = u.number AND
 SELECT user_number, name, version, namespace_id FROM visibility_intents
 WHERE desired_state = 'hide' AND pending_partitions = '{}' AND version > $1 ORDER BY version LIMIT $2;
 
+-- name: get_erasures_under_way
+-- Users who are being erased. O(log n) each.
+SELECT user_number, name FROM visibility_intents WHERE desired_state = 'erase' ORDER BY version;
+
 -- name: get_places_of_users
 -- Where some users ($1) have grants: their names, and the namespaces that are not deleted. O(their namespaces).
 SELECT u.number, u.name, n.partition, n.id AS namespace_id FROM unnest($1::bigint[]) AS x (number)

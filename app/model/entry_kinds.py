@@ -76,5 +76,5 @@ BACKFILL = GRANT._replace(letter="b")
 RETRY = EntryKind("retry", "r", Repeat.REPORT, names_cells=True)
 
 #: Kinds of row that only the ledger has: for an entry that it already had, or could not record; and for entries that no
-#: log holds, of which it lost the rows.
-DUPLICATE, TOMBSTONE, GAP = "duplicate", "tombstone", "gap"
+#: log holds, of which it lost the rows, and a correction of a grant that was among them.
+DUPLICATE, TOMBSTONE, GAP, ORPHAN = "duplicate", "tombstone", "gap", "orphan"

@@ -76,10 +76,11 @@ class FromRedisReport:
 
 
 class LostUser:
-    """A user whose numbers differ: what the ledger lacks, and the score on the `all` board in Redis."""
+    """A user of whom the ledger lacks something, cell by cell (`lost`), or only the way to the present score; what
+    Redis has of them; and the scores on both sides of the gap, a row of `get_scores_around`."""
 
-    def __init__(self, name: str, number: int, lost: Cells, actual: Cells) -> None:
-        self.name, self.number, self.lost, self.actual = name, number, lost, actual
+    def __init__(self, name: str, lost: Cells, actual: Cells, around: asyncpg.Record) -> None:
+        self.name, self.lost, self.actual, self.around = name, lost, actual, around
 
 
 class LedgerFromRedis:
@@ -191,12 +192,17 @@ class LedgerFromRedis:
         numbers = {row["name"]: row["number"] for row in rows}
         seqs = [offset.seq] * len(names)
         users = await read_user_cells(connection, namespace, builder, [numbers[name] for name in names], seqs)
-        differing = []
+        gap = self._gap
+        around = await connection.fetch(queries()["get_scores_around"], namespace.id, list(numbers.values()), *gap)
+        scores, differing = {row["number"]: row for row in around}, []
         for name, value in zip(names, values, strict=True):
             number = numbers[name]
             actual = _cells(value)
             expected = users[number].cells if number in users else {}
+            score = scores[number]
             if actual == expected:
+                if _lacks_a_step(score):
+                    differing.append(LostUser(name, {}, actual, score))
                 continue
             lost, left = lost_cells(namespace, actual, expected)
             if left or value.strange or value.unread is not None:
@@ -205,7 +211,7 @@ class LedgerFromRedis:
                     f"{namespace.name}, {name!r}: a correction is lost, or more: {what} are not as the ledger has it"
                 )
             if lost and value.unread is None:
-                differing.append(LostUser(name, number, lost, actual))
+                differing.append(LostUser(name, lost, actual, score))
         return differing
 
     def _find(self, what: str) -> None:
@@ -218,11 +224,7 @@ class LedgerFromRedis:
         p, link = self._partition, self._link
         if not self._epoch:
             self._epoch = await connection.fetchval(queries()["raise_epoch"], p, await read_epoch(link, p))
-        around = await connection.fetch(
-            queries()["get_scores_around"], namespace.id, [user.number for user in users], *self._gap
-        )
-        scores = {row["number"]: row for row in around}
-        entries = [_entry(namespace, user, self._epoch, scores[user.number]) for user in users]
+        entries = [_entry(namespace, user, self._epoch) for user in users]
         seq = await append_entries(
             link, p, progress=self._gap.progress, seq=offset.seq, epoch=self._epoch, entries=entries
         )
@@ -237,11 +239,17 @@ def _cells(value: UserValues) -> Cells:
     return {f"b:{board}": score for board, score in value.aside.items()} | value.cells
 
 
-def _entry(namespace: Namespace, user: LostUser, epoch: int, around: asyncpg.Record) -> AppendedEntry:
+def _lacks_a_step(around: asyncpg.Record) -> bool:
+    """Whether a user's score changed in the gap, and came to the present one by entries that are not lost."""
+    has_step = around["has_after"] and around["score_after"] != (around["score_before"] or 0)
+    return has_step and not around["is_recorded"]
+
+
+def _entry(namespace: Namespace, user: LostUser, epoch: int) -> AppendedEntry:
     """The entry that records what the ledger lacks of a user. Its scores are those where the gap is: behind the last
     row before it, and before the first one behind it."""
-    name, meta = loss_name(epoch, user.number), _encode(user.lost)
-    score_before = around["score_before"]
+    around, meta = user.around, _encode(user.lost)
+    name, score_before = loss_name(epoch, around["number"]), around["score_before"]
     score = around["score_after"] if around["has_after"] else user.actual.get("b:all")
     body = msgspec.structs.replace(
         marker_entry(LOSS, namespace.id, name, user.actual.get("last", 0), user=user.name),

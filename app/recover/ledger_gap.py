@@ -8,7 +8,7 @@ import msgspec
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection, RedisRefused, ask
 from ..model.entry import marker_entry
-from ..model.entry_kinds import GAP, kind_of
+from ..model.entry_kinds import CORRECTION, GAP, GRANT, ORPHAN, kind_of
 from ..model.entry_names import digest_of, gap_name
 from ..persist.ledger_row import LedgerRow, read_row
 from ..persist.ledger_session import LedgerSession
@@ -74,10 +74,27 @@ async def close_gap(
         begin = await _begin(link, p)
         offset = await _write(session, p, offset, [_gap_row(p, gap, begin, epoch)])
     while page := await ask(link, log_page_call(p, (offset.epoch, offset.seq), ROWS_MAX)):
-        offset = await _write(session, p, offset, rows_behind(p, page, offset))
+        rows = rows_behind(p, page, offset)
+        await _mark_orphans(session, rows)
+        offset = await _write(session, p, offset, rows)
     if offset.seq != await read_last_seq(link, p):
         raise RedisRefused(f"partition {p}: its log ends at seq {offset.seq}, and its head tells another seq")
     return offset
+
+
+async def _mark_orphans(session: LedgerSession, rows: list[LedgerRow]) -> None:
+    """Corrections of grants that are lost become orphans: what they left counts among what is lost. O(rows × log n)."""
+    entries = [(row, row.entry) for row in rows if row.entry is not None]
+    corrections = [(row, entry) for row, entry in entries if entry.kind == CORRECTION.name]
+    if not corrections:
+        return
+    keys = [(entry.namespace_id, entry.grant_id) for _, entry in corrections]
+    recorded = await session.fetch("get_places_of_grants", *map(list, zip(*keys, strict=True)))
+    known = {(row["namespace_id"], row["grant_id"]) for row in recorded}
+    known |= {(entry.namespace_id, entry.grant_id) for _, entry in entries if entry.kind == GRANT.name}
+    for row, entry in corrections:
+        if (entry.namespace_id, entry.grant_id) not in known:
+            row.entry = msgspec.structs.replace(entry, kind=ORPHAN, verb=None)
 
 
 async def _begin(link: RedisConnection, p: int) -> LedgerRow | None:

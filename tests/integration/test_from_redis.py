@@ -1,13 +1,17 @@
 """`leaderboard rebuild --from-redis`: rows that Postgres lost, and no log holds, are recorded as Redis has them."""
 
+import signal
+import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.test_rebuild import settle
+from app.model.namespace import partition_of
+from tests.integration.test_rebuild import run_dying, settle
 from tests.support.checked_deployment import verify
 from tests.support.older_postgres import copy_postgres, swap_postgres
+from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
 from tests.support.waits import until
 
@@ -44,8 +48,10 @@ def give(api: httpx.Client, first: int, count: int) -> None:
 def lose_log(stack: Any) -> None:
     """The logs keep nothing that the ledger has but its last entry, as they do once their tail is old."""
     with stack.store() as store:
-        for key in store.scan_iter(match="lb:*:log"):
-            store.xtrim(key, maxlen=1, approximate=False)
+        for key in store.scan_iter(match="lb:*:meta"):
+            place = store.hget(key, "flushed")
+            if place is not None:
+                store.xtrim(key.replace(b":meta", b":log"), minid=place, approximate=False)
 
 
 def wait_closed(stack: Any) -> None:
@@ -108,6 +114,53 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         own_stack.wait_ready()
         assert unlike(before, namespace_state(own_stack.valkey.url)) == []
         settle(own_stack)
+
+
+@pytest.mark.full
+def test_a_recording_that_was_killed_is_begun_anew(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        for name, rules in SPACES.items():
+            assert api.put(f"/v1/namespaces/{name}", json=rules | {"group": "one"}).status_code == 201
+        give(api, 0, 10)
+        own_stack.wait_flushed()
+        lose(own_stack, api)
+        before = namespace_state(own_stack.valkey.url)
+        (p,) = {partition_of(name, "one", 16) for name in SPACES}
+        for portions in (2, 3):
+            assert run_dying(own_stack, p, portions, "from-redis") == -signal.SIGKILL
+            for command in ("recover", "rebuild"):
+                refused = own_stack.run(command, "--quiet", "--partition", str(p))
+                assert refused.returncode == 1, refused
+                assert "run leaderboard rebuild --from-redis" in refused.stdout + refused.stderr
+            assert api.get("/v1/namespaces/plain/boards/all").status_code == 200
+        recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert recorded.returncode == 0, recorded
+        own_stack.wait_ready()
+        own_stack.wait_flushed()
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        settle(own_stack)
+
+
+@pytest.mark.full
+def test_lost_corrections_are_named_and_repaired_under_load(own_stack: Any) -> None:
+    """Letters in quarantine, closed windows, and corrections of grants that are lost themselves."""
+    with Writers(own_stack, 3, has_state=False):
+        time.sleep(3)
+        copy_postgres(own_stack)
+        time.sleep(3)
+        lose_log(own_stack)
+        time.sleep(1)
+        swap_postgres(own_stack)
+        time.sleep(3)
+        recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert recorded.returncode == 0, recorded
+        assert "a correction is lost, or more" in recorded.stdout
+        time.sleep(3)
+    own_stack.wait_ready()
+    own_stack.wait_flushed()
+    assert own_stack.run("repair", "--quiet").returncode == 0
+    own_stack.wait_ready()
+    settle(own_stack)
 
 
 def check_answers(api: httpx.Client) -> None:

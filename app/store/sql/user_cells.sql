@@ -21,7 +21,7 @@ changes AS MATERIALIZED (
                                   OR original_seq IS NOT NULL) AS corrected_seq,
            max(recorded_at) FILTER (WHERE score_delta <> 0) AS score_changed_at,
            bool_or(score_delta = 0 AND coalesce(score, 0) = 0) AS has_zero,
-           bool_or(kind NOT IN ('grant', 'hide', 'unhide', 'loss') OR original_seq IS NOT NULL) AS is_corrected
+           bool_or(kind NOT IN ('grant', 'hide', 'unhide', 'loss', 'orphan') OR original_seq IS NOT NULL) AS is_corrected
     FROM entries GROUP BY number),
 counted AS (
     SELECT number, grant_id, revision, seq, original_seq, amount, granted_at, category, source, day, windows, voided

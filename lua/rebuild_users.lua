@@ -109,6 +109,51 @@ local function read_replaced(users, all_boards)
   return nil
 end
 
+-- Boards of which every user has one score on both, and beside which nothing stands but totals: the first of them is worked
+-- out, and the others get the same. So it is for users whose grants lie in one day, week and month.
+local function find_twins(shapes, users, all_boards)
+  local first = all_boards[1]
+  if are_replaced or not first or first.prefix_key or first.times_key or first.scores_key or first.sum_tree then
+    return
+  end
+  for _, user in ipairs(users) do
+    if user.visibility then
+      return
+    end
+  end
+  local places, leaders = {}, {}
+  for number, shape in ipairs(shapes) do
+    for i, board in ipairs(shape.boards) do
+      places[board] = (places[board] or '') .. number .. ':' .. shape.score[i] .. ' '
+    end
+  end
+  for _, board in ipairs(all_boards) do
+    local place = places[board] or ''
+    board.leader, leaders[place] = leaders[place], leaders[place] or board
+  end
+  for _, shape in ipairs(shapes) do
+    local leading, score = {}, {}
+    for i, board in ipairs(shape.boards) do
+      if not board.leader then
+        leading[#leading + 1], score[#score + 1] = board, shape.score[i]
+      end
+    end
+    shape.boards, shape.score = leading, score
+  end
+end
+
+-- Writes what the board's leader got.
+local function write_twin(board)
+  local totals, leader_totals = board.totals, board.leader.totals
+  boards.write_same(board, board.leader.args)
+  if totals then
+    totals.sum, totals.squares, totals.has_changed = leader_totals.sum, leader_totals.squares, leader_totals.has_changed
+    -- Copies: who makes a text of them adds to them.
+    totals.sum_limbs = leader_totals.sum_limbs and { unpack(leader_totals.sum_limbs) }
+    totals.squares_limbs = leader_totals.squares_limbs and { unpack(leader_totals.squares_limbs) }
+  end
+end
+
 -- Gives boards the new scores of a user, and what stands beside them.
 local function place_user(user)
   local shape, number, first = user.shape, user.number, user.first
@@ -206,6 +251,7 @@ if are_replaced then
   end
 end
 
+find_twins(shapes, users, all_boards)
 -- The first write: where Redis is full it is refused, and nothing is written.
 call('HSET', meta_key, fields.PROGRESS, 'half of ' .. after)
 local added_users = 0
@@ -219,7 +265,11 @@ for _, user in ipairs(users) do
   end
 end
 for _, board in ipairs(all_boards) do
-  boards.write(board, board.users)
+  if board.leader then
+    write_twin(board)
+  else
+    board.args = boards.write(board, board.users)
+  end
 end
 write_namespace(namespace, all_boards, added_users)
 call('HSET', meta_key, fields.PROGRESS, after)

@@ -160,7 +160,8 @@ local function write_by_visibility(board, user, score, member)
   end
 end
 
--- Writes what has changed of users on a board, and what stands beside it.
+-- Writes what has changed of users on a board, and what stands beside it. The scores and members that were written of users
+-- without a state, as ZADD takes them.
 local function write(board, users)
   local scores, ascending, args, n, names = board.scores, board.namespace.ascending, {}, 0, {}
   if board.prefix_key then
@@ -193,6 +194,14 @@ local function write(board, users)
   if board.times then
     grant_times.write(board, users)
   end
+  return args
 end
 
-return { read = read, read_hidden = read_hidden, write = write }
+-- Writes what `write` has written on another board.
+local function write_same(board, args)
+  if args[1] then
+    call('ZADD', board.key, unpack(args))
+  end
+end
+
+return { read = read, read_hidden = read_hidden, write = write, write_same = write_same }

@@ -176,6 +176,28 @@ def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> N
         assert verify(own_stack) == (0, [])
 
 
+def test_boards_that_are_alike_get_the_same_totals(own_stack: Any) -> None:
+    """All users have one score on every board, with sums beyond what doubles hold, in more than one call; or some of
+    them have others."""
+    with own_stack.client() as api:
+        for name, rules in {"alike": {}, "apart": {"accept_past": None, "category_boards": True}}.items():
+            assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+            grants = [{"grant_id": f"g{n}", "user_id": f"u{n}", "amount": 3_000_000_000 + n} for n in range(600)]
+            assert api.post(f"/v1/namespaces/{name}/grants", json=grants[300:]).json()["rejected"] == 0
+            grants = grants[:300]
+            if name == "apart":
+                grants += [{"grant_id": f"h{n}", "user_id": f"u{n}", "amount": 7, "category": "red"} for n in range(9)]
+                grants += [{"grant_id": "old", "user_id": "u3", "amount": 5, "granted_at": "2024-02-29T00:00:00Z"}]
+            assert api.post(f"/v1/namespaces/{name}/grants", json=grants).json()["rejected"] == 0
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.redis.url)
+        lose_all(own_stack)
+        assert own_stack.run("rebuild", "--quiet").returncode == 0
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
+        own_stack.wait_ready()
+        assert verify(own_stack) == (0, [])
+
+
 def grant_many(api: httpx.Client, name: str, count: int, tag: str | None = None) -> None:
     """A grant for each of so many users, of 1 and more."""
     grants = [

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -29,6 +30,9 @@ POLL_S = 0.02
 #: Bytes of a log before it is moved to `<log>.1`. A part has at most two such files.
 LOG_BYTES_MAX = 32 * 1024 * 1024
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: Ports that a process remembers to have given: many more than it has in use, and few of those that there are.
+GIVEN_PORTS_MAX = 500
+_given_ports: deque[int] = deque(maxlen=GIVEN_PORTS_MAX)
 
 
 class EmbeddedError(Exception):
@@ -36,7 +40,8 @@ class EmbeddedError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens. EmbeddedError if none is found.
+    """A TCP port of 127.0.0.1 on which nobody listens, and that this process was not given lately: who has it may not
+    listen yet. EmbeddedError if none is found.
 
     It lies below the range of ports for outgoing connections. In that range, a client that retries to reach a dead
     server's port may itself get this port, and then the server cannot listen there again.
@@ -48,12 +53,15 @@ def free_port() -> int:
     begin = 10240 if end > 12000 else 1024
     for _ in range(200):
         port = random.randrange(begin, max(end, begin + 1000))
+        if port in _given_ports:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given_ports.append(port)
             return port
     raise EmbeddedError("found no free port on 127.0.0.1")
 

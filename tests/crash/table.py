@@ -14,6 +14,7 @@ from tests.crash.link_faults import (
 )
 from tests.crash.loss_faults import CutTail, CutUnrecorded, EmptyFolder, Flushall, FullRedis, OlderFolder, ShortMemory
 from tests.crash.node_faults import KillMaster, MoveSlot, OldMaster, PromoteBehind
+from tests.crash.postgres_faults import OlderPostgres
 from tests.crash.process_faults import (
     Backlog,
     ImmediatePostgres,
@@ -46,6 +47,7 @@ FAULTS: tuple[type[Fault], ...] = (
     *(StopRedis, StopPostgres, StopPersister, StopServer, TwoPersisters),
     *(LostReplies, CutRedis, HalfOpenRedis, SlowRedis, CutPostgres, HalfOpenPostgres, LostCommits),
     *(FullRedis, ShortMemory, Flushall, CutTail, CutUnrecorded, OlderFolder, EmptyFolder, LostState),
+    *(OlderPostgres,),
     *(KillMaster, PromoteBehind, OldMaster, MoveSlot),
     *(KillPrimary, PromotePrimaryBehind, StopPrimary, CutPrimary, LatePersister, KillMarker),
     *(CutPrimaryLink, LostPrimaryReplies, HalfOpenPrimaryLink),

@@ -97,17 +97,18 @@ async def take_states(taking: StateTaking) -> None:
         by_user = {user: state for (at, user), state in states.items() if at == ns}
         for users in slices(list(by_user)):
             async with taking.transaction() as fetch:
-                await fetch("create_users", [user for user in users if by_user[user].state != _RETURNING])
+                await fetch("create_users", list(users))
                 for row in await fetch("get_states_by_names", list(users), ns):
-                    if row["number"] is not None:
-                        await _take_state(taking, fetch, row, ns, by_user[row["name"]])
+                    await _take_state(taking, fetch, row, ns, by_user[row["name"]])
     await _show_released(taking, {(ns, user) for ns, user in states})
 
 
 async def _take_state(
     taking: StateTaking, fetch: Fetch, row: asyncpg.Record, ns: int, published: PublishedState
 ) -> None:
+    """What is newer in Redis is wished anew, also where Postgres has the same: it may not be carried out everywhere."""
     is_changed, where = taking.is_changed("user", row["number"], ns), _where(taking, ns)
+    is_newer = row["version"] is None or published.version > row["version"]
     desired, report = row["desired_state"], taking.report
     if desired == ERASE:
         return
@@ -115,7 +116,7 @@ async def _take_state(
         await erase_again(fetch, row["number"], row["name"])
         report.counts["erasures"] += 1
     elif published.state == _HIDDEN:
-        await _hide(fetch, row, ns)
+        await _hide(fetch, row, ns, is_newer=is_newer)
         if desired != HIDE:
             report.counts["hidden users"] += 1
             if is_changed:
@@ -127,22 +128,21 @@ async def _take_state(
         report.sentences.append(
             f"{row['name']!r} was hidden{where} on the older Postgres, and is shown in Redis: hidden"
         )
-    elif desired == HIDE and published.version > row["version"]:
+    elif is_newer:
         await _show(fetch, row["number"], row["name"], ns)
-        report.counts["users shown again"] += 1
+        report.counts["users shown again"] += desired == HIDE
 
 
 def _where(taking: StateTaking, ns: int) -> str:
     return next((f" in {namespace.name!r}" for namespace in taking.namespaces if namespace.id == ns), "")
 
 
-async def _hide(fetch: Fetch, row: asyncpg.Record, ns: int) -> None:
+async def _hide(fetch: Fetch, row: asyncpg.Record, ns: int, *, is_newer: bool) -> None:
     by_admin, opted_out = row["by_admin"] or not row["opt_out"], row["opt_out"]
-    if row["desired_state"] == HIDE and (row["by_admin"], row["opted_out"]) == (by_admin, opted_out):
-        return
-    before = VisibilityRecord(row["by_admin"], row["opted_out"], None, ())
-    await hide(fetch, number=row["number"], ns=ns, record=before, by_admin=by_admin, opted_out=opted_out)
-    if row["desired_state"] != HIDE:
+    if (row["by_admin"], row["opted_out"]) != (by_admin, opted_out):
+        before = VisibilityRecord(row["by_admin"], row["opted_out"], None, ())
+        await hide(fetch, number=row["number"], ns=ns, record=before, by_admin=by_admin, opted_out=opted_out)
+    if row["desired_state"] != HIDE or is_newer:
         await fetch("put_intent", row["number"], row["name"], HIDE, None, ns)
 
 

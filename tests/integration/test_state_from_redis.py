@@ -298,6 +298,34 @@ def test_an_erasure_that_was_under_way_does_not_erase_who_has_the_name_now(own_s
         assert client.get("/v1/users/reborn").json()["display_name"] == "Second"
 
 
+@pytest.mark.timeout(180)
+def test_what_was_under_way_is_carried_out_to_its_end(own_stack: Any) -> None:
+    """One is half shown again, one half hidden: the boards move once the ledger has what came before."""
+    with own_stack.client() as client:
+        put(client, "/v1/namespaces/race")
+        for user in ("seal", "fox", "otter"):
+            assert grant(client, user) == 201
+        post(client, "/v1/users/fox/hide")
+        settle(own_stack)
+        copy_postgres(own_stack)
+        post(client, "/v1/users/seal/hide")
+        post(client, "/v1/users/fox/unhide")
+        settle(own_stack)
+        own_stack.kill("persist")
+        for user in ("seal", "fox"):
+            body = {"grant_id": f"{user} again", "user_id": user, "amount": 1}
+            assert client.post(f"{RACE}/grants", json=body).status_code == 201
+        assert client.post("/v1/users/seal/unhide").status_code == 202
+        assert client.post("/v1/users/fox/hide").status_code == 202
+        swap_postgres(own_stack)
+        take_back(own_stack)
+        own_stack.start("persist")
+        settle(own_stack)
+        board = [(row["user_id"], row["score"]) for row in client.get(BOARD).json()["entries"]]
+        assert board == [("seal", 2), ("otter", 1)]
+    assert verify(own_stack) == (0, [])
+
+
 @pytest.mark.full
 @pytest.mark.own_valkey
 @pytest.mark.timeout(180)

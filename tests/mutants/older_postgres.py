@@ -29,6 +29,6 @@ OLDER_POSTGRES = [
         "app/recover/state_from_redis.py",
         "    await take_erasures(taking)\n",
         "",
-        ("tests/integration/test_state_from_redis.py::test_erased_users_are_not_published_again",),
+        ("tests/integration/test_users_from_redis.py::test_erased_users_are_not_published_again",),
     ),
 ]

@@ -109,7 +109,7 @@ def test_nothing_differs_where_the_state_comes_back_under_load(own_stack: Any) -
         time.sleep(4)
         swap_postgres(own_stack)
         time.sleep(1)
-        assert "erasures " in take_back(own_stack)
+        assert "taken back from Redis: " in take_back(own_stack)
         time.sleep(3)
     own_stack.wait_ready()
     own_stack.wait_flushed()

@@ -65,10 +65,10 @@ class FromRedisReport:
 
     def __str__(self) -> str:
         gap = self.gap
-        lines = [
-            f"{gap.entries:,} entries are lost, seq {gap.first_seq} to {gap.last_seq}; of {self.users:,} users "
-            f"{self.cells:,} numbers are recorded as Redis has them"
-        ]
+        what = f"{gap.entries:,} entries are lost, seq {gap.first_seq} to {gap.last_seq}"
+        if not gap.entries:
+            what = f"no entries are lost, the log goes on behind seq {gap.last_seq}"
+        lines = [f"{what}; of {self.users:,} users {self.cells:,} numbers are recorded as Redis has them"]
         lines += [f"  {finding}" for finding in self.findings[:FINDINGS_MAX]]
         if len(self.findings) > FINDINGS_MAX:
             lines.append(f"  and {len(self.findings) - FINDINGS_MAX:,} more: see leaderboard verify")
@@ -111,7 +111,9 @@ class LedgerFromRedis:
                 for namespace in map(namespace_from_row, rows):
                     self._progress.at(namespace.name)
                     offset = await self._record(connection, session, namespace, offset)
-                await record_loss(postgres, p, Loss(offset.epoch, *self._gap), "Postgres lost rows that no log holds")
+                if self._gap.entries:
+                    loss = Loss(offset.epoch, *self._gap)
+                    await record_loss(postgres, p, loss, "Postgres lost rows that no log holds")
                 await forget_progress(link, p)
         finally:
             connection.terminate()

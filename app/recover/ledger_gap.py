@@ -23,7 +23,8 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class LedgerGap(NamedTuple):
-    """The first and the last seq that are lost."""
+    """The first and the last seq that are lost. Where the log begins right behind the ledger's last row, none is: the
+    last one is that row's. But nothing shows that the two belong together, so users are compared as well."""
 
     first_seq: int
     last_seq: int
@@ -56,7 +57,7 @@ async def find_gap(link: RedisConnection, postgres: Postgres, p: int) -> LedgerG
         return None
     begin = await _begin(link, p)
     last = head.seq if begin is None else begin.seq - 1
-    return LedgerGap(offset.seq + 1, last) if last > offset.seq else None
+    return LedgerGap(offset.seq + 1, last) if last >= offset.seq else None
 
 
 async def begin_gap(link: RedisConnection, p: int, gap: LedgerGap) -> None:

@@ -5,11 +5,13 @@ A profile goes from Redis by an erasure alone, and so do the balances of a user 
 user's by now: then a profile alone tells, and a user who had none goes on as the new one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection
 from ..model.visibility import ERASE, STATES, is_erased
-from ..store.ledger_reach import PartitionReach, read_reach
+from ..store.ledger_reach import read_reach
 from ..store.partitions import LEDGER_BEHIND
 from ..store.redis_state import read_states, read_users_with_balances, read_users_with_profile
 from .state_taking import ROWS_A_TRANSACTION_MAX, StateTaking
@@ -52,7 +54,7 @@ async def _erase_lost_profiles(taking: StateTaking) -> int:
         latest = max(latest, *(row["version"] for row in old)) if old else latest
         for ns in {row["namespace_id"] for row in old}:
             names = [row["name"] for row in old if row["namespace_id"] == ns]
-            if ns and ns not in by_id:
+            if not taking.is_whole(ns):
                 continue
             there = await read_users_with_profile(taking.link, by_id.get(ns), names)
             gone = [row for row in old if row["namespace_id"] == ns and row["name"] not in there]
@@ -74,18 +76,16 @@ async def _erase(taking: StateTaking, rows: Sequence[Any]) -> None:
 
 
 async def _erase_lost_users(taking: StateTaking) -> None:
-    reaches = await read_reach(taking.link, await taking.postgres.fetch("get_offsets"))
-    whole = {reach.partition for reach in reaches if _is_whole(reach)}
     number = 0
     while page := await taking.postgres.fetch("get_user_page", number, USERS_A_PAGE_MAX):
         number = page[-1]["number"]
-        await _erase_lost(taking, [row["number"] for row in page], whole)
+        await _erase_lost(taking, [row["number"] for row in page])
 
 
-async def _erase_lost(taking: StateTaking, numbers: Sequence[int], whole: Collection[int]) -> None:
-    """whole: partitions that have all their users. A user with grants elsewhere may be there."""
+async def _erase_lost(taking: StateTaking, numbers: Sequence[int]) -> None:
+    """A user with grants in a partition that is not whole may be there."""
     places: Sequence[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers))
-    unsure = {place["name"] for place in places if place["partition"] not in whole}
+    unsure = {place["name"] for place in places if place["partition"] not in taking.whole}
     questions = [(place["name"], place["partition"], place["namespace_id"]) for place in places]
     there = await read_users_with_balances(taking.link, questions) | unsure
     lost = {place["name"] for place in places if not is_erased(place["name"])} - there
@@ -97,5 +97,7 @@ async def _erase_lost(taking: StateTaking, numbers: Sequence[int], whole: Collec
                     taking.report.counts["erasures"] += 1
 
 
-def _is_whole(reach: PartitionReach) -> bool:
-    return reach.loss is None or reach.loss.startswith(LEDGER_BEHIND)
+async def find_whole(postgres: Postgres, link: RedisConnection) -> frozenset[int]:
+    """The partitions that Redis has lost nothing of. StoreUnavailable; O(partitions × log n)."""
+    reaches = await read_reach(link, await postgres.fetch("get_offsets"))
+    return frozenset(reach.partition for reach in reaches if (reach.loss or LEDGER_BEHIND).startswith(LEDGER_BEHIND))

@@ -14,7 +14,7 @@ from ..drivers.redis import RedisConnection, RedisRefused
 from ..store.partitions import read_deployment
 from ..store.redis_state import read_highest_versions, read_names
 from ..store.state_history import StateNote, compare_state, read_state_notes
-from .lost_erasures import release_erased_names, take_erasures
+from .lost_erasures import find_whole, release_erased_names, take_erasures
 from .namespaces_from_redis import take_keys, take_namespaces
 from .state_taking import StateReport, StateTaking
 from .users_from_redis import take_profiles, take_states
@@ -41,6 +41,7 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
         partitions=deployment.partitions,
         names=names,
         highest=await read_highest_versions(link, partitions, names),
+        whole=await find_whole(postgres, link),
         changed=await _changes_since(postgres, last),
         restored_micros=last.micros,
         report=report,

@@ -40,13 +40,15 @@ class StateReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateTaking:
     """One run. names: each namespace that Redis knows, by name; changed: what was changed on this Postgres since it was
-    restored, as the journal has it (kind, id, namespace)."""
+    restored, as the journal has it (kind, id, namespace); whole: the partitions that Redis has lost nothing of: what
+    any other one lacks tells nothing."""
 
     postgres: Postgres
     link: RedisConnection
     partitions: int
     names: dict[str, PublishedName]
     highest: HighestVersions
+    whole: Collection[int]
     changed: Collection[tuple[str, str, int]]
     restored_micros: int
     report: StateReport
@@ -55,6 +57,13 @@ class StateTaking:
     def namespaces(self) -> list[Namespace]:
         """Those that are not deleted in Redis, by name."""
         return [name.namespace for _, name in sorted(self.names.items()) if name.namespace is not None]
+
+    def is_whole(self, namespace_id: int) -> bool:
+        """Whether Redis has lost nothing that it was told of a namespace (0: of the deployment, which is in each
+        partition). False for one that is deleted. O(namespaces)."""
+        if not namespace_id:
+            return bool(self.whole)
+        return any(one.id == namespace_id and one.partition in self.whole for one in self.namespaces)
 
     def is_changed(self, kind: str, number: int | str, namespace_id: int = 0) -> bool:
         """Whether it was changed on this Postgres since it was restored. O(1)."""

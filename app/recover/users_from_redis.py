@@ -168,7 +168,7 @@ async def _show_released(taking: StateTaking, known: set[tuple[int, str]]) -> No
 
 def _is_let_go(taking: StateTaking, row: asyncpg.Record) -> bool:
     is_changed = taking.is_changed("user", row["user_number"], row["namespace_id"])
-    return row["version"] <= taking.highest.cleared and not is_changed
+    return row["version"] <= taking.highest.cleared and not is_changed and taking.is_whole(row["namespace_id"])
 
 
 async def users_in_redis(taking: StateTaking, numbers: Sequence[int]) -> set[str]:

@@ -101,9 +101,17 @@ def recording_loss(progress: str | None, p: int) -> str | None:
         return None
     _, first, last = progress.split()
     return (
-        f"{LEDGER_BEHIND}: Postgres lost seq {first} to {last}, and what Redis has of them is being recorded: if that "
+        f"{LEDGER_BEHIND}: {_missing(int(first), int(last))}, and what Redis has is being recorded: if that "
         f"ended, run leaderboard rebuild --from-redis --partition {p} again"
     )
+
+
+def _missing(first: int, last: int) -> str:
+    """What no log holds: entries from one seq to another, or none but the one before them, which shows that log and
+    ledger belong together."""
+    if last < first:
+        return f"Postgres lost rows, and the log no longer holds the ledger's last one, seq {last}"
+    return f"Postgres lost rows, of which {last - first + 1:,} are in no log, seq {first} to {last}"
 
 
 def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any, begin: Any) -> str | None:
@@ -122,8 +130,7 @@ def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries:
     if not entries and int(flushed.partition("-")[2]) > seq:
         last = first - 1 if begin else int(flushed.partition("-")[2])
         return (
-            f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows, of "
-            f"which {last - seq:,} are in no log, seq {seq + 1} to {last}: run leaderboard rebuild --from-redis "
-            f"--partition {offset['partition']}"
+            f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: "
+            f"{_missing(seq + 1, last)}: run leaderboard rebuild --from-redis --partition {offset['partition']}"
         )
     return f"its log in Redis does not hold {end} as the ledger does: one of the two lost entries or is another's"

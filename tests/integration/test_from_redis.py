@@ -221,3 +221,65 @@ def correct(api: httpx.Client) -> None:
         for i in (1, 4, 22, 26):
             assert api.delete(f"/v1/namespaces/{name}/grants/g{i}").status_code == 200
         assert api.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": 4}).status_code == 200
+
+
+def test_a_log_that_begins_right_behind_the_ledger_goes_on(own_stack: Any) -> None:
+    """One grant came since the dump: no row is lost, but the log does not hold the ledger's last entry any more."""
+    with own_stack.client() as api:
+        assert api.put("/v1/namespaces/plain", json=SPACES["plain"]).status_code == 201
+        assert grant_one(api, "ann") == 201
+        own_stack.wait_flushed()
+        copy_postgres(own_stack)
+        own_stack.wait_ready()
+        assert grant_one(api, "bob") == 201
+        own_stack.wait_flushed()
+        lose_log(own_stack)
+        before = namespace_state(own_stack.valkey.url)
+        swap_postgres(own_stack)
+        wait_closed(own_stack)
+        recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert recorded.returncode == 0, recorded
+        own_stack.wait_ready()
+        own_stack.wait_flushed()
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert api.get("/v1/namespaces/plain/events?type=lost").json()["events"] == []
+        assert grant_one(api, "cleo") == 201
+        settle(own_stack)
+
+
+def test_a_partition_that_is_gone_from_redis_tells_nothing_of_its_users(own_stack: Any) -> None:
+    """Nobody is erased or shown for what Redis has lost itself, and the report says how the partition comes back."""
+    race = "/v1/namespaces/race"
+    with own_stack.client() as api:
+        for name in ("race", "other"):
+            assert api.put(f"/v1/namespaces/{name}").status_code == 201
+            for user in ("ann", "bob", "cleo", "ghost"):
+                assert grant_one(api, user, name) == 201
+        for user in ("ann", "bob"):
+            assert api.put(f"{race}/users/{user}", json={"display_name": user.title()}).status_code == 200
+        assert api.post(f"{race}/users/cleo/hide").status_code == 200
+        own_stack.wait_flushed()
+        own_stack.wait_published()
+        copy_postgres(own_stack)
+        own_stack.wait_ready()
+        assert api.post("/v1/users/ann/hide").status_code == 200
+        # Versions of states and of profiles that are gone are beyond those of all others.
+        assert api.delete("/v1/users/ghost").status_code in (202, 204)
+        until(lambda: not own_stack.sql("SELECT 1 FROM users WHERE name = 'ghost'"), "an erasure is not done")
+        swap_postgres(own_stack)
+        p = partition_of("race", None, 16)
+        with own_stack.store() as store:
+            store.delete(*store.scan_iter(match=f"lb:{{{p}}}:*"))
+        taken = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert (taken.returncode, "hidden users 1" in taken.stdout, "erasures" in taken.stdout) == (1, True, False)
+        assert f"run leaderboard rebuild --partition {p}" in taken.stderr
+        assert own_stack.run("rebuild", "--quiet", "--partition", str(p)).returncode == 0
+        own_stack.wait_ready()
+        rows = api.get(f"{race}/boards/all").json()["entries"]
+        users = {row["user_id"]: row["display_name"] for row in rows}
+        assert (users["bob"], users.keys() & {"ann", "cleo"}) == ("Bob", set())
+
+
+def grant_one(api: httpx.Client, user: str, name: str = "plain") -> int:
+    grant = {"grant_id": f"{user} {name}", "user_id": user, "amount": 1}
+    return api.post(f"/v1/namespaces/{name}/grants", json=grant).status_code

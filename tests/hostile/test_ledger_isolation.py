@@ -148,7 +148,7 @@ def test_more_than_ten_dead_letters_in_a_minute_stop_the_partition(iso: Isolatio
 STRANGE: list[dict[str, Any]] = [
     *(
         {"granted_at": 2**64 - 1},
-        {"live_delta": 70_000},
+        {"live_delta": 2**40},
         {"category": "a\0b"},
         {"revision": 2**40},
         {"entry_amount": 2**63},

@@ -15,8 +15,6 @@ from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
 from tests.support.waits import until
 
-pytestmark = pytest.mark.own_valkey
-
 SPACES: dict[str, dict[str, Any]] = {
     "plain": {"streaks": True, "bounded_sums": True, "category_boards": True},
     "first": {"tie_break": "earliest", "ranking": "dense", "category_boards": True},
@@ -89,7 +87,7 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         assert api.post("/v1/users/bob/hide").status_code == 200
         own_stack.wait_flushed()
         lose(own_stack, api)
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         assert api.get("/v1/namespaces/plain/boards/all").status_code == 200
         grant = {"grant_id": "late", "user_id": "ann", "amount": 1}
         answer = api.post("/v1/namespaces/plain/grants", json=grant)
@@ -101,18 +99,18 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         assert "10 entries are lost, seq 13 to 22; of 5 users" in recorded.stdout
         own_stack.wait_ready()
         own_stack.wait_flushed()
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         assert verify(own_stack) == (0, [])
         check_answers(api)
         give(api, 25, 10)
         correct(api)
         settle(own_stack)
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         with own_stack.store() as store:
             store.flushall()
         assert own_stack.run("rebuild", "--quiet").returncode == 0
         own_stack.wait_ready()
-        assert unlike(before, namespace_state(own_stack.valkey.url)) == []
+        assert unlike(before, namespace_state(own_stack.redis.url)) == []
         settle(own_stack)
 
 
@@ -124,7 +122,7 @@ def test_a_recording_that_was_killed_is_begun_anew(own_stack: Any) -> None:
         give(api, 0, 10)
         own_stack.wait_flushed()
         lose(own_stack, api)
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         (p,) = {partition_of(name, "one", 16) for name in SPACES}
         for portions in (2, 3):
             assert run_dying(own_stack, p, portions, "from-redis") == -signal.SIGKILL
@@ -137,7 +135,7 @@ def test_a_recording_that_was_killed_is_begun_anew(own_stack: Any) -> None:
         assert recorded.returncode == 0, recorded
         own_stack.wait_ready()
         own_stack.wait_flushed()
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         settle(own_stack)
 
 
@@ -194,7 +192,7 @@ def test_a_log_that_begins_behind_a_rebuild_is_no_letter(own_stack: Any) -> None
         own_stack.wait_ready()
         assert api.post("/v1/namespaces/plain/grants", json=grants[10:]).status_code == 200
         own_stack.wait_flushed()
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         with own_stack.store() as store:
             store.flushall()
         assert own_stack.run("rebuild", "--quiet").returncode == 0
@@ -206,7 +204,7 @@ def test_a_log_that_begins_behind_a_rebuild_is_no_letter(own_stack: Any) -> None
         assert "10 entries are lost, seq 11 to 20; of 3 users" in recorded.stdout
         own_stack.wait_ready()
         own_stack.wait_flushed()
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         assert verify(own_stack) == (0, [])
 
 

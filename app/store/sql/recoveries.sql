@@ -83,19 +83,14 @@ INSERT INTO audit (namespace_id, type, body) SELECT id, 'lost', $2::text::json F
 -- name: get_scores_around
 -- The scores of some users of a namespace on the `all` board on both sides of a gap in the ledger ($3 to $4): of the last row
 -- before it, and before the first one behind it; has_after: whether there is one; is_recorded: whether a row of the kind
--- `loss` tells the change between them. O(them × log n).
-SELECT x.number, b.score AS score_before, a.score AS score_after, a.seq IS NOT NULL AS has_after, EXISTS (
-    SELECT FROM ledger
-    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq > $4 AND kind = 'loss') AS is_recorded
-FROM unnest($2::bigint[]) AS x (number)
-LEFT JOIN LATERAL (
-    SELECT score FROM ledger
-    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq < $3
-    ORDER BY seq DESC LIMIT 1) AS b ON true
-LEFT JOIN LATERAL (
-    SELECT seq, coalesce(score, 0) - score_delta AS score FROM ledger
-    WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND seq > $4 AND kind <> 'loss'
-    ORDER BY seq LIMIT 1) AS a ON true;
+-- `loss` tells the change between them. O(their rows × log n).
+SELECT x.number, r.score_before, r.score_after, r.has_after, r.is_recorded FROM unnest($2::bigint[]) AS x (number)
+CROSS JOIN LATERAL (
+    SELECT (array_agg(score ORDER BY seq DESC) FILTER (WHERE seq < $3))[1] AS score_before,
+           (array_agg(coalesce(score, 0) - score_delta ORDER BY seq) FILTER (WHERE seq > $4 AND kind <> 'loss'))[1] AS score_after,
+           coalesce(bool_or(seq > $4 AND kind <> 'loss'), false) AS has_after,
+           coalesce(bool_or(seq > $4 AND kind = 'loss'), false) AS is_recorded
+    FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number) AS r;
 
 -- name: get_sealed_windows
 -- The closed windows of a namespace.

@@ -18,6 +18,7 @@ from ..recover.progress import RebuildMoved
 from ..recover.replay import replay_asides
 from ..recover.settlement import settle_soon
 from ..recover.state_from_redis import take_state
+from ..recover.state_taking import take_alone
 from ..settings import Settings, read_settings
 from ..store.marks import SETTLE_LOSS
 from ..store.namespace_cache import namespace_from_row
@@ -91,7 +92,12 @@ async def _take_from_redis(settings: Settings, partition: int | None, quiet: boo
 
     postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
     try:
-        for line in (await take_state(postgres, link)).lines():
+        row = await postgres.fetch_one("get_deployment")
+        if row is not None:
+            _check_partition(partition, row["partitions"])
+        async with take_alone(settings.postgres_url):
+            report = await take_state(postgres, link)
+        for line in report.lines():
             print(line)
     finally:
         await link.close()
@@ -134,9 +140,14 @@ async def _where(
             raise FindingError(f"there is no namespace {name!r}")
         namespace = namespace_from_row(row)
         return namespace.id, [namespace.partition]
-    if p is not None and p not in partitions:
-        raise FindingError(f"--partition {p}: the deployment has partitions 0 to {len(partitions) - 1}")
+    _check_partition(p, len(partitions))
     return None, partitions if p is None else [p]
+
+
+def _check_partition(p: int | None, count: int) -> None:
+    """FindingError."""
+    if p is not None and not 0 <= p < count:
+        raise FindingError(f"--partition {p}: the deployment has partitions 0 to {count - 1}")
 
 
 def _print(report: RebuildReport) -> None:

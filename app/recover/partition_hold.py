@@ -23,8 +23,8 @@ STATEMENT_S_MAX = 120.0
 
 @asynccontextmanager
 async def hold_partition(postgres_url: str, p: int, chain: LedgerChain) -> AsyncIterator[LedgerSession]:
-    """The session of who has the lease of a closed partition. RedisRefused where its persister does not give it up;
-    asyncpg's errors."""
+    """The session of who has the lease of a closed partition. RedisRefused where its persister, or another rebuild,
+    does not give it up; asyncpg's errors."""
     session = await LedgerSession.connect(postgres_url, await _register(postgres_url), STATEMENT_S_MAX, chain)
     heart = asyncio.create_task(beat(postgres_url, session.leases.number, monotonic))
     try:
@@ -32,7 +32,9 @@ async def hold_partition(postgres_url: str, p: int, chain: LedgerChain) -> Async
         until = monotonic() + LEASE_WAIT_S_MAX
         while not await session.leases.take([p], 1):
             if monotonic() > until:
-                raise RedisRefused(f"a persister still holds partition {p}: see its log; then run this again")
+                raise RedisRefused(
+                    f"a persister or another rebuild still holds partition {p}: see its log; then run this again"
+                )
             await asyncio.sleep(_LEASE_POLL_S)
         # Rows that lie in closed windows are noted for their archives.
         await session.seals.load(p)

@@ -11,7 +11,7 @@ deleted were; names that were erased.
 from ..admin.migrate import publish_deployment
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
-from ..store.partitions import read_deployment
+from ..store.partitions import NO_DEPLOYMENT, read_deployment
 from ..store.redis_state import read_highest_versions, read_names
 from ..store.state_history import StateNote, compare_state, read_state_notes
 from .lost_erasures import find_whole, release_erased_names, take_erasures
@@ -27,8 +27,13 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
     node raises; O(the state)."""
     report, row = StateReport(), await postgres.fetch_one("get_deployment")
     deployment = await read_deployment(link)
-    if row is None or deployment is None or deployment.id != row["id"]:
-        raise RedisRefused("Redis and Postgres are not of one deployment")
+    if row is None:
+        raise RedisRefused("Postgres is not migrated: restore a dump of it first")
+    if deployment is None:
+        then = "run leaderboard rebuild, if it is the right one"
+        raise RedisRefused(f"{NO_DEPLOYMENT}, and has nothing to give back: {then}")
+    if deployment.id != row["id"]:
+        raise RedisRefused(f"this Redis belongs to deployment {deployment.id}, this Postgres to {row['id']}")
     partitions = range(deployment.partitions)
     notes = set((await read_state_notes(link, partitions)).values())
     report.behind = (await compare_state(postgres.fetch, notes)).behind

@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..drivers.postgres import Fetch, Postgres
-from ..drivers.redis import RedisConnection
+from ..drivers.postgres import Fetch, Postgres, connect, queries
+from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.namespace import Namespace
 from ..store.redis_state import HighestVersions, PublishedName
 
 T = TypeVar("T")
 #: The advisory lock of who takes the state back.
-_LOCK = 0x6C62_0007
+STATE_LOCK = 0x6C62_0007
+#: Seconds that Postgres may take to answer who has it.
+_LOCK_S_MAX = 5.0
 #: Rows of one transaction: a fraction of a second, and each raises the version of the state at its end.
 ROWS_A_TRANSACTION_MAX = 200
 
@@ -71,10 +73,22 @@ class StateTaking:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Fetch]:
-        """A transaction of Postgres, one process at a time. StoreUnavailable."""
+        """A transaction of Postgres. StoreUnavailable."""
         async with self.postgres.transaction() as fetch:
-            await fetch("lock_state_taking", _LOCK)
             yield fetch
+
+
+@asynccontextmanager
+async def take_alone(postgres_url: str) -> AsyncIterator[None]:
+    """Keeps other processes from taking the state back meanwhile: what one has read is what it finds. RedisRefused
+    where another one does; asyncpg's errors."""
+    connection = await connect(postgres_url, _LOCK_S_MAX)
+    try:
+        if not await connection.fetchval(queries()["lock_state_taking"], STATE_LOCK):
+            raise RedisRefused("another rebuild --from-redis takes the state back: wait for it, and run this again")
+        yield
+    finally:
+        connection.terminate()
 
 
 def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -5,9 +5,11 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from app.model.namespace import partition_of
+from app.recover.state_taking import STATE_LOCK
 from tests.integration.test_rebuild import run_dying, settle
 from tests.support.checked_deployment import verify
 from tests.support.older_postgres import copy_postgres, swap_postgres
@@ -276,6 +278,23 @@ def test_a_partition_that_is_gone_from_redis_tells_nothing_of_its_users(own_stac
         rows = api.get(f"{race}/boards/all").json()["entries"]
         users = {row["user_id"]: row["display_name"] for row in rows}
         assert (users["bob"], users.keys() & {"ann", "cleo"}) == ("Bob", set())
+
+
+def test_who_cannot_take_anything_back_is_told_why(own_stack: Any) -> None:
+    """Where another one takes the state back, of a partition that there is none of, and from an empty Redis."""
+
+    def refusal(*args: str) -> str:
+        refused = own_stack.run("rebuild", "--from-redis", "--quiet", *args)
+        assert (refused.returncode, "Traceback" in refused.stderr) == (1, False), refused
+        return str(refused.stderr)
+
+    with psycopg.connect(own_stack.postgres.url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (STATE_LOCK,))
+        assert "another rebuild --from-redis takes the state back" in refusal()
+    assert "the deployment has partitions 0 to 15" in refusal("--partition", "16")
+    with own_stack.store() as store:
+        store.flushall()
+    assert "run leaderboard rebuild, if it is the right one" in refusal()
 
 
 def grant_one(api: httpx.Client, user: str, name: str = "plain") -> int:

@@ -1,6 +1,6 @@
 -- name: lock_state_taking
--- One process at a time takes the state back from Redis; up to the end of the transaction.
-SELECT pg_advisory_xact_lock($1::bigint);
+-- One process at a time takes the state back from Redis, up to the end of its session. False: another one does.
+SELECT pg_try_advisory_lock($1::bigint);
 
 -- fragment: moment_of_token
 -- When a change of the state was made, in microseconds since 1970; 0: unknown.

@@ -87,15 +87,15 @@ def test_zones_that_mean_nothing_everywhere_are_refused(api: httpx.Client, space
     assert (answer.status_code, answer.json()["field"]) == (422, "$.timezone")
 
 
-def test_a_deletion_that_is_missing_in_redis_is_finished_by_the_next(
-    live_server: Any, api: httpx.Client, space: str
-) -> None:
-    with psycopg.connect(live_server.postgres.url) as db:
-        db.execute("UPDATE namespaces SET deleted_at = now() WHERE name = %s", (space,))
-    assert api.get(f"/v1/namespaces/{space}").status_code == 200
-    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
-    assert api.get(f"/v1/namespaces/{space}").status_code == 404
-    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 404
+def test_a_deletion_that_is_missing_in_redis_is_finished_by_the_next(own_stack: Any) -> None:
+    own_stack.kill("persist")  # It would finish it by itself.
+    with own_stack.client() as api:
+        assert api.put("/v1/namespaces/left", json={}).status_code == 201
+        own_stack.sql("UPDATE namespaces SET deleted_at = now() WHERE name = 'left'")
+        assert api.get("/v1/namespaces/left").status_code == 200
+        assert api.delete("/v1/namespaces/left?confirm=left").status_code == 204
+        assert api.get("/v1/namespaces/left").status_code == 404
+        assert api.delete("/v1/namespaces/left?confirm=left").status_code == 404
 
 
 def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, space: str) -> None:

@@ -23,6 +23,7 @@ from ..persist.ledger_session import LedgerSession
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.ledger_offset import LedgerOffset
+from ..store.ledger_reach import read_reach
 from ..store.namespace_cache import namespace_from_row
 from ..store.partitions import LEDGER_BEHIND
 from ..store.rebuilds import (
@@ -43,6 +44,7 @@ from ..store.rebuilds import (
     write_progress,
 )
 from ..store.rebuilt_users import REBUILD_USERS, read_progress
+from ..store.state_history import compare_state, read_state_notes
 from ..verify.report import Progress
 from .archived_windows import ArchivedWindows
 from .fork import BEGINNING, Fork, ForkChanges, find_fork, read_fork_changes
@@ -105,7 +107,7 @@ class PartitionRebuild:
         """Closes, writes and opens. RedisRefused, RebuildMoved; the stores' errors. O(its entries × log n)."""
         connection = await connect(self._postgres_url, STATEMENT_S_MAX, PLANS)
         try:
-            async with self._lease() as session:
+            async with self._lease(connection) as session:
                 await self._rebuild(connection, session)
         finally:
             connection.terminate()
@@ -113,22 +115,33 @@ class PartitionRebuild:
         return self.report
 
     @asynccontextmanager
-    async def _lease(self) -> AsyncIterator[LedgerSession]:
+    async def _lease(self, connection: asyncpg.Connection) -> AsyncIterator[LedgerSession]:
         """Closes the partition and holds it as its persister would: nobody else writes its rows."""
         p = self._partition
         closed = await read_closed(self._link, p)
-        if closed is not None and closed.startswith(LEDGER_BEHIND):
+        if closed is not None and closed.startswith(LEDGER_BEHIND) and await self._is_behind(connection):
             # What Redis has and the ledger lacks would be gone.
             raise RedisRefused(f"partition {p}: {closed}")
         command = f"leaderboard {'recover' if self._from_fork else 'rebuild'} --partition {p}"
         self._epoch = await close_partition(
-            self._link, p, f"recovering: a rebuild is under way; if it ended, run {command} again"
+            self._link, p, f"recovering: a command or a persister writes it anew; if none runs, run {command} again"
         )
         async with hold_partition(self._postgres_url, p, self._chain) as session:
             if await is_open(self._link, p):
                 # The one that had the lease has opened it meanwhile.
-                raise RebuildMoved(f"partition {p} was opened by another rebuild")
+                raise RebuildMoved(f"partition {p} was opened by another rebuild, or a persister: it serves again")
             yield session
+
+    async def _is_behind(self, connection: asyncpg.Connection) -> bool:
+        """Whether Postgres is the older one still: Redis may have come back with a mark of earlier."""
+
+        async def fetch(query: str, *args: object) -> list[asyncpg.Record]:
+            return list(await connection.fetch(queries()[query], *args))
+
+        notes = await read_state_notes(self._link, [self._partition])
+        (reach,) = await read_reach(self._link, await fetch("get_offsets_of", [self._partition]))
+        lacks_rows = reach.loss is not None and reach.loss.startswith(LEDGER_BEHIND)
+        return lacks_rows or (await compare_state(fetch, list(notes.values()))).behind is not None
 
     async def _rebuild(self, connection: asyncpg.Connection, session: LedgerSession) -> None:
         p, link = self._partition, self._link

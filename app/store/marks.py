@@ -181,14 +181,16 @@ def _reason(reach: PartitionReach) -> str | None:
 
 async def _close(link: RedisLink, reasons: Mapping[PartitionReach, str | None]) -> None:
     """Closes partitions for which there is a reason, and opens those that were closed for an older Postgres, which is
-    none any more."""
+    none any more. Where another reason holds by now, that one is told: it names another command."""
     for reach, reason in reasons.items():
+        is_stale = reach.closed is not None and reach.closed.startswith(LEDGER_BEHIND) and reason != reach.closed
         if reason is not None and reach.closed is None:
             log.error("partition closed", partition=reach.partition, reason=reason)
             await close_partitions(link, {reach.partition: reason})
-        elif reason is None and reach.closed is not None and reach.closed.startswith(LEDGER_BEHIND):
-            log.warning("partition opened", partition=reach.partition, reason=reach.closed)
-            await reopen_partition(link, reach.partition, reach.closed)
+        elif is_stale and reach.closed is not None:
+            event = "partition opened" if reason is None else "partition is closed for another reason"
+            log.warning(event, partition=reach.partition, before=reach.closed, reason=reason)
+            await reopen_partition(link, reach.partition, reach.closed, reason or "")
 
 
 async def _mark(link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, state: StateNote) -> None:
@@ -239,9 +241,10 @@ async def close_partitions(link: RedisLink, losses: Mapping[int, str]) -> None:
     await ask_all(link, calls, what="to close a partition")
 
 
-async def reopen_partition(link: RedisLink, p: int, reason: str) -> None:
-    """Opens a partition that is closed for this very reason. RedisRefused."""
-    await ask_all(link, [evalsha(REOPEN_PARTITION, [keys.meta(p)], [reason])], what="to open a partition")
+async def reopen_partition(link: RedisLink, p: int, reason: str, other: str = "") -> None:
+    """Opens a partition that is closed for this very reason, or tells another one for which it stays closed.
+    RedisRefused."""
+    await ask_all(link, [evalsha(REOPEN_PARTITION, [keys.meta(p)], [reason, other])], what="to open a partition")
 
 
 async def settle_loss(link: RedisConnection, reach: PartitionReach, epoch: int) -> bool:

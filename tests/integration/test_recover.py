@@ -218,6 +218,31 @@ def test_only_what_is_safe_comes_back_by_itself(own_stack: Any) -> None:
         assert verify(own_stack) == (0, [])
 
 
+def test_a_mark_of_an_older_postgres_that_holds_no_more_hinders_nobody(own_stack: Any) -> None:
+    """Redis came back with a partition that an older Postgres had closed, and lacks entries that Postgres has."""
+    with own_stack.client() as api, own_stack.store() as store:
+        assert api.put("/v1/namespaces/one", json={}).status_code == 201
+        p = partition_of("one", None, 16)
+        grant = {"user_id": "ann", "amount": 3}
+        assert api.post("/v1/namespaces/one/grants", json={"grant_id": "a", **grant}).status_code == 201
+        own_stack.wait_flushed()
+        older = copy_redis(own_stack)
+        assert api.post("/v1/namespaces/one/grants", json={"grant_id": "b", **grant}).status_code == 201
+        own_stack.wait_flushed()
+        for part in ("serve", "persist"):
+            own_stack.kill(part)
+        bring_back(own_stack, older)
+        store.hset(f"lb:{{{p}}}:meta", "closed", "ledger_behind: this Postgres is an older one: run it")
+        refused = own_stack.run("rebuild", "--from-redis", "--quiet")
+        assert f"run leaderboard recover --partition {p}" in refused.stderr, refused
+        done = own_stack.run("recover", "--quiet")
+        assert (done.returncode, "1 entries behind seq 1 are back" in done.stdout) == (0, True), done
+        own_stack.start("persist")
+        own_stack.start("serve")
+        assert api.get("/v1/namespaces/one/boards/all").json()["entries"][0]["score"] == 6
+        assert verify(own_stack) == (0, [])
+
+
 def test_what_nobody_has_any_more_is_told_by_number(own_stack: Any) -> None:
     """Redis and the ledger lost it; the server that had acknowledged it remembers that it was there."""
     with own_stack.client() as api:

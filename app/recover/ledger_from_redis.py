@@ -124,7 +124,7 @@ class LedgerFromRedis:
         self, connection: asyncpg.Connection, session: LedgerSession, namespace: Namespace, offset: LedgerOffset
     ) -> LedgerOffset:
         """Records the users of one namespace; where the ledger ends then."""
-        boards = await self._boards(connection, session, namespace, offset)
+        boards, unsealed = await self._boards(connection, session, namespace, offset)
         builder = CellBuilder(namespace, boards.closed)
         count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(boards.boards) or 1)))
         async for page in self._names(connection, namespace):
@@ -135,12 +135,16 @@ class LedgerFromRedis:
                     await self._append(connection, namespace, users, offset)
                     offset = await close_gap(self._link, session, self._partition, self._gap, epoch=self._epoch)
                 self._progress.step(len(names))
+        # Last: a seal takes in what was recorded, and a command that was killed compares these windows again.
+        for window in unsealed:
+            await self._seal(connection, session, namespace, window, offset, offset.seq)
         return offset
 
     async def _boards(
         self, connection: asyncpg.Connection, session: LedgerSession, namespace: Namespace, offset: LedgerOffset
-    ) -> BoardNames:
-        """The boards of open windows. A window that is closed in Redis alone is closed in the ledger, too."""
+    ) -> tuple[BoardNames, list[str]]:
+        """The boards to compare: of open windows, and of those that are closed in Redis alone and still there; these
+        windows by name. A window that has left Redis is closed in the ledger, too."""
         flat = await ask(self._link, fields_call(namespace))
         states = {
             name.decode().removeprefix(fields.WINDOW_STATE): value
@@ -148,14 +152,29 @@ class LedgerFromRedis:
             if name.startswith(fields.WINDOW_STATE.encode())
         }
         known = {row["window"] for row in await connection.fetch(queries()["get_sealed_windows"], namespace.id)}
+        unsealed = []
         for window in sorted(states.keys() - known):
-            if states[window].startswith(b"a"):
-                self._find(f"{namespace.name}, window {window}: its archive is lost; a new one has what the ledger has")
-            place = self._partition, offset.epoch, self._gap.last_seq
-            moment = await connection.fetchval(queries()["get_last_moment"], self._partition, offset.epoch, offset.seq)
-            await session.execute("add_seal", namespace.id, window, *place, moment)
-        closed = frozenset(states)
-        return BoardNames(tuple(name for name in boards_in(flat[::2]) if base_of(name) not in closed), closed)
+            if not states[window].startswith(b"a"):
+                unsealed.append(window)
+                continue
+            self._find(f"{namespace.name}, window {window}: its archive is lost; a new one has what the ledger has")
+            await self._seal(connection, session, namespace, window, offset, self._gap.last_seq)
+        closed = frozenset(states.keys() - set(unsealed))
+        boards = tuple(name for name in boards_in(flat[::2]) if base_of(name) not in closed)
+        return BoardNames(boards, closed), unsealed
+
+    async def _seal(
+        self,
+        connection: asyncpg.Connection,
+        session: LedgerSession,
+        namespace: Namespace,
+        window: str,
+        offset: LedgerOffset,
+        seq: int,
+    ) -> None:
+        """Closes a window in the ledger as of a seq."""
+        moment = await connection.fetchval(queries()["get_last_moment"], self._partition, offset.epoch, offset.seq)
+        await session.execute("add_seal", namespace.id, window, self._partition, offset.epoch, seq, moment)
 
     async def _names(self, connection: asyncpg.Connection, namespace: Namespace) -> AsyncIterator[list[str]]:
         """The users whom Redis has in a namespace, and those whom the ledger alone has. O(keys of the node)."""

@@ -15,6 +15,7 @@ from tests.support.checked_deployment import verify
 from tests.support.older_postgres import copy_postgres, swap_postgres
 from tests.support.random_writers import Writers
 from tests.support.redis_state import differences, namespace_state
+from tests.support.sealed_namespace import DAY, Space
 from tests.support.waits import until
 
 SPACES: dict[str, dict[str, Any]] = {
@@ -295,6 +296,48 @@ def test_who_cannot_take_anything_back_is_told_why(own_stack: Any) -> None:
     with own_stack.store() as store:
         store.flushall()
     assert "run leaderboard rebuild, if it is the right one" in refusal()
+
+
+def test_a_window_that_was_closed_in_the_gap_keeps_its_lost_scores(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        space = Space(own_stack, api, "race")
+        for user, amount in (("ann", 1), ("bob", 2)):
+            assert space.grant(user, amount).status_code == 201
+        own_stack.wait_flushed()
+        copy_postgres(own_stack)
+        own_stack.wait_ready()
+        for user, amount in (("ann", 10), ("zoe", 5)):
+            assert space.grant(user, amount).status_code == 201
+        own_stack.wait_flushed()
+        own_stack.kill("persist")
+        ((number, p),) = own_stack.sql("SELECT id, partition FROM namespaces WHERE name = 'race'")
+        with own_stack.store() as store:
+            store.hset(f"lb:{{{p}}}:ns:{number}", f"x:{DAY}", "s")  # As its seal does, which Postgres loses.
+
+        def is_closed() -> bool:
+            with own_stack.store() as store:
+                return store.hget(f"lb:{{{p}}}:meta", "closed") is not None
+
+        own_stack.start("persist")
+        own_stack.wait_ready()
+        assert grant_one(api, "eve", "race") == 201
+        own_stack.wait_flushed()
+        lose_log(own_stack)
+        assert grant_one(api, "dora", "race") == 201
+        own_stack.wait_flushed()
+        swap_postgres(own_stack)
+        until(is_closed, "the partition stays open")
+        assert own_stack.run("rebuild", "--from-redis", "--quiet").returncode == 0
+        own_stack.wait_ready()
+        until(lambda: DAY in space.archived(), "the window does not get into the archive")
+        scores = {"ann": 11, "bob": 2, "zoe": 5}
+        assert space.scores() == scores
+        with own_stack.store() as store:
+            store.flushall()
+        assert own_stack.run("rebuild", "--quiet").returncode == 0
+        own_stack.wait_ready()
+        assert space.scores() == scores
+        assert verify(own_stack) == (0, [])
 
 
 def grant_one(api: httpx.Client, user: str, name: str = "plain") -> int:

@@ -14,7 +14,7 @@ WHERE a.namespace_id = $1 AND ((a.board_size, a.sort_keys_sum, a.squares_sum, a.
 
 -- name: find_differing_archive_scores
 -- Where archives are not what the grants of their windows come to, as window_scores computes it, by now: what came behind a
--- seal and is still to follow leaves its user out, and nobody else. All windows in one walk: O(the ledger × log n). Without
+-- seal and is still to follow leaves its user out, and so does a lost score of theirs on that board, and nobody else. All windows in one walk: O(the ledger × log n). Without
 -- a user: the whole archive is gone.
 WITH closed AS MATERIALIZED (SELECT "window" FROM seals WHERE namespace_id = $1 AND archived_at IS NOT NULL),
 live AS (
@@ -42,7 +42,9 @@ differing AS (
     WHERE (h.sort_key IS DISTINCT FROM w.sort_key OR ($6 AND h.tie_place <> w.tie_place)) AND NOT EXISTS (
         SELECT FROM pending_archive_updates t
         WHERE t.namespace_id = $1 AND t."window" = coalesce(h."window", w."window")
-          AND t.user_number = coalesce(h.user_number, w.user_number)))
+          AND t.user_number = coalesce(h.user_number, w.user_number)) AND NOT EXISTS (
+        SELECT FROM lost_cells x WHERE x.namespace_id = $1 AND x.user_number = coalesce(h.user_number, w.user_number)
+          AND x.cells::jsonb ? ('b:' || board)))
 SELECT board, NULL::bigint AS number, NULL::text AS "user", NULL::bigint AS actual, NULL::bigint AS expected,
        NULL::numeric AS actual_tie_place, NULL::numeric AS expected_tie_place
 FROM (SELECT board FROM differing UNION SELECT "window" FROM closed) AS b

@@ -30,9 +30,8 @@ def lost_cells(namespace: Namespace, actual: Cells, expected: Cells) -> tuple[Ce
         lost[name] = actual.get(name, 0) - (expected.get(name, 0) if adds else 0)
         lost |= {other: actual[other] for other in beside}
     if "b:all" in lost and not namespace.aggregation.adds:
-        lost[_TOTAL] = actual.get(
-            _TOTAL, 0
-        )  # Both are the number of one grant, also where a grant of the ledger has it.
+        # Both are the number of one grant, also where a grant of the ledger has it.
+        lost[_TOTAL] = actual.get(_TOTAL, 0)
     if actual.get(_COUNT, 0) != expected.get(_COUNT, 0):
         lost[_COUNT] = actual.get(_COUNT, 0) - expected.get(_COUNT, 0)
     together = dict(expected)

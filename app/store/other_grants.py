@@ -56,9 +56,8 @@ async def other_grants_cells(
 
     What the ledger lost of the user counts as one more grant. A duplicate that is not taken back and a grant that is an
     open dead letter do, too, but for those of some seqs; a grant counts as the open dead letter of its last correction
-    has it. O(cells × log n + rows behind the
-    live grants), and O(the user's grants in its stretch) for a cell with hardly any grants. Errors are those of
-    `fetch`.
+    has it. O(cells × log n + rows behind the live grants), and O(the user's grants in its stretch) for a cell with
+    hardly any grants. Errors are those of `fetch`.
     """
     rows = await fetch("get_open_corrections", namespace.id, user, ROWS_FEW_MAX, namespace.partition)
     corrected = [row for row in rows if row["grant_id"] is not None and row["grant_id"] not in grant_ids]

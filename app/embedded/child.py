@@ -30,9 +30,9 @@ POLL_S = 0.02
 #: Bytes of a log before it is moved to `<log>.1`. A part has at most two such files.
 LOG_BYTES_MAX = 32 * 1024 * 1024
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-#: Ports that a process remembers to have given: many more than it has in use, and few of those that there are.
-GIVEN_PORTS_MAX = 500
-_given_ports: deque[int] = deque(maxlen=GIVEN_PORTS_MAX)
+#: Ports that a process keeps for who was given them, a socket each: more than it has in use, and few of its sockets.
+KEPT_PORTS_MAX = 100
+_kept_ports: deque[socket.socket] = deque()
 
 
 class EmbeddedError(Exception):
@@ -40,8 +40,9 @@ class EmbeddedError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens, and that this process was not given lately: who has it may not
-    listen yet. EmbeddedError if none is found.
+    """A TCP port of 127.0.0.1 on which nobody listens. EmbeddedError if none is found.
+
+    Who has it may not listen yet: no call of this function gives it again meanwhile, on Linux in no process.
 
     It lies below the range of ports for outgoing connections. In that range, a client that retries to reach a dead
     server's port may itself get this port, and then the server cannot listen there again.
@@ -53,17 +54,27 @@ def free_port() -> int:
     begin = 10240 if end > 12000 else 1024
     for _ in range(200):
         port = random.randrange(begin, max(end, begin + 1000))
-        if port in _given_ports:
+        probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.close()
             continue
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            _given_ports.append(port)
-            return port
+        _keep(probe)
+        return port
     raise EmbeddedError("found no free port on 127.0.0.1")
+
+
+def _keep(probe: socket.socket) -> None:
+    """Keeps a port from other calls. Servers set SO_REUSEADDR and may listen there nevertheless; on systems other than
+    Linux they could not, so there the port is given back at once."""
+    if sys.platform != "linux":
+        probe.close()
+        return
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _kept_ports.append(probe)
+    if len(_kept_ports) > KEPT_PORTS_MAX:
+        _kept_ports.popleft().close()
 
 
 class Child:

@@ -24,8 +24,8 @@ class NamespacePartitions:
 
     async def check(self, rows: Sequence[LedgerRow]) -> None:
         """Makes dead letters of the rows of another partition than their namespace's, of which only the place is
-        recorded. From here on none of the namespaces changes its partition. O(rows), and a query if a namespace is
-        new."""
+        recorded. From here on none of the namespaces changes its partition. O(rows), and one or two queries if a
+        namespace is new."""
         places = {(row.entry.namespace_id, row.partition) for row in rows if row.entry is not None}
         unknown = [number for number, _ in places if number not in self._partitions and 0 < number <= _LAST_NUMBER]
         if unknown:
@@ -40,5 +40,12 @@ class NamespacePartitions:
     async def _read(self, namespace_ids: list[int]) -> None:
         if len(self._partitions) + len(namespace_ids) > NAMESPACES_CACHE_MAX:
             self._partitions.clear()
-        rows = await self._connection.fetch(queries()["bind_namespaces"], sorted(set(namespace_ids)))
-        self._partitions.update((row["id"], row["partition"]) for row in rows)
+        unknown = sorted(set(namespace_ids))
+        # The first answer leaves out what another transaction bound meanwhile. A new statement sees it: the first one
+        # waited for that transaction's end.
+        for _ in range(2):
+            rows = await self._connection.fetch(queries()["bind_namespaces"], unknown)
+            self._partitions.update((row["id"], row["partition"]) for row in rows)
+            unknown = [number for number in unknown if number not in self._partitions]
+            if not unknown:
+                return

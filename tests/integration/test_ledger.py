@@ -144,6 +144,29 @@ def test_an_entry_of_another_partition_than_its_namespaces_is_set_aside(cluster:
         assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 2").fetchone() == (WRITERS,)
 
 
+def test_an_entry_is_set_aside_while_another_persister_binds_the_namespace(cluster: Cluster) -> None:
+    """Both meet the namespace's first entries at the same moment."""
+    open_partitions(cluster.url)
+
+    async def work() -> None:
+        other = await asyncpg.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url, chain=LedgerChain())
+        try:
+            async with other.transaction():
+                assert len(await other.fetch(queries()["bind_namespaces"], [1])) == 1
+                writing = asyncio.create_task(session.write({6: (START, [row(6, 1)])}))
+                assert await asyncio.wait([writing], timeout=0.3) == (set(), {writing})
+            assert await writing == {}
+        finally:
+            session.terminate()
+            await other.close()
+
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        db.execute("INSERT INTO namespaces (name, partition, rules, version) VALUES ('n', 3, '{}', 1)")
+        asyncio.run(work())
+        assert db.execute("SELECT partition, kind FROM ledger").fetchall() == [(6, "tombstone")]
+
+
 def test_a_namespace_with_a_row_stays_in_its_partition(cluster: Cluster) -> None:
     """Who changes its rules and read it before the row came, too."""
     open_partitions(cluster.url)

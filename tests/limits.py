@@ -30,6 +30,7 @@ PARTS = {
     "Administration": "app/admin",
     "Recovery": "app/recover",
     "Verification": "app/verify",
+    "Moving in and out": "app/transfer",
     "Stores of `leaderboard dev`": "app/embedded",
     "Scripts in Redis": "lua",
 }

@@ -1,0 +1,1 @@
+"""Moving in and out: what import, export and compare share with no server."""

@@ -31,8 +31,8 @@ POLL_S = 0.02
 LOG_BYTES_MAX = 32 * 1024 * 1024
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 #: Ports that a process keeps for who was given them, a socket each: more than it has in use, and few of its sockets.
-KEPT_PORTS_MAX = 100
-_kept_ports: deque[socket.socket] = deque()
+RESERVED_PORTS_MAX = 100
+_reserved_ports: deque[socket.socket] = deque()
 
 
 class EmbeddedError(Exception):
@@ -72,9 +72,9 @@ def _keep(probe: socket.socket) -> None:
         probe.close()
         return
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _kept_ports.append(probe)
-    if len(_kept_ports) > KEPT_PORTS_MAX:
-        _kept_ports.popleft().close()
+    _reserved_ports.append(probe)
+    if len(_reserved_ports) > RESERVED_PORTS_MAX:
+        _reserved_ports.popleft().close()
 
 
 class Child:

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("keys", "key_commands"),
     "dead-letters": ("dead_letters", "letter_commands"),
     "chain": ("chain", "chain_commands"),
+    "export": ("export", "export"),
 }
 
 #: What `leaderboard --help` begins with.

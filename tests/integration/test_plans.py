@@ -42,6 +42,8 @@ WHOLE = {
     ),
     *("get_namespace_activity", "get_numbered_users", "has_erasures_since"),
     *("count_users_of_namespaces", "count_users_of_partitions"),
+    *("export_archived_boards", "export_grants", "export_open_boards", "export_profiles", "export_revisions"),
+    *("export_revisions_of_user", "export_standings"),
     *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_chained_rows"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks
@@ -76,6 +78,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
         for name, value in PLANNER_SETTINGS.items():
             connection.execute(f"SET {name} = {value}")
         connection.execute(queries()["create_archive_tables"].encode())
+        connection.execute(queries()["create_export_scores"].encode())
         for name, args in SAMPLES.items():
             connection.execute(f"PREPARE {name}_young AS {queries()[name]}".encode())
             with connection.transaction(force_rollback=True):

@@ -19,7 +19,13 @@ CELLS = (
 )
 
 #: Neither planned nor measured: statements without a plan.
-WITHOUT_PLAN = {"create_archive_tables", "lock_hidden_archive_users", "share_hidden_archive_users"}
+WITHOUT_PLAN = {
+    "create_archive_tables",
+    "create_export_scores",
+    "truncate_export_scores",
+    "lock_hidden_archive_users",
+    "share_hidden_archive_users",
+}
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_offsets": (),
@@ -299,4 +305,15 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "record_fates": ([SPACE], ["recovered"], ["{}"]),
     "record_loss": (0, "{}"),
     "bind_namespaces": ([SPACE, BEST_SPACE],),
+    "export_grants": (0, [SPACE], 0, EARLIEST),
+    "export_revisions": (0, [SPACE], 0, EARLIEST),
+    "export_standings": ([SPACE],),
+    "export_profiles": ([0, SPACE], True),
+    "export_open_boards": (SPACE,),
+    "export_archived_boards": (SPACE, NONE),
+    "get_archived_windows": (SPACE,),
+    "count_users_with_lost_cells": ([SPACE, BEST_SPACE],),
+    "export_profiles_of_user": (100,),
+    "export_standings_of_user": (100,),
+    "export_revisions_of_user": (SPACE, 100),
 }

@@ -1,0 +1,118 @@
+"""Postgres at one instant, read at length: rows come through a server-side cursor, some thousands at a time."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..drivers.postgres import PLANNER_SETTINGS, POSTGRES_ERRORS, connect, queries
+from ..drivers.store_contact import contact
+from ..model.errors import StoreUnavailable
+from ..model.namespace import Namespace
+from ..model.user_cells import CellBuilder
+from ..model.visibility import is_erased
+from .namespace_cache import namespace_from_row
+from .user_cells import read_user_cells
+
+#: Seconds that one statement of a snapshot may take: it may sort a whole ledger before its first row.
+STATEMENT_S_MAX = 3_600.0
+#: Rows that are taken from a cursor at a time; a grant with its meta is some hundred bytes.
+ROWS_A_FETCH = 2_000
+#: Users whose entries one question to the ledger asks for.
+USERS_A_QUESTION = 2_000
+
+
+class PartitionCut(NamedTuple):
+    """How far the ledger of a partition was: the place of its last entry."""
+
+    partition: int
+    epoch: int
+    seq: int
+
+
+class LedgerSnapshot:
+    """One state of Postgres. The rows of each partition end at its cut. at: when it was taken, by the clock of
+    Postgres; deployment: its id."""
+
+    def __init__(
+        self, connection: asyncpg.Connection, cuts: Mapping[int, PartitionCut], at: datetime, deployment: str
+    ) -> None:
+        self.connection = connection
+        self.cuts = cuts
+        self.at = at
+        self.deployment = deployment
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, postgres_url: str) -> AsyncIterator["LedgerSnapshot"]:
+        """Takes a snapshot and lets it go. It holds back VACUUM meanwhile. StoreUnavailable, also while it is read."""
+        try:
+            plans = {**PLANNER_SETTINGS, "work_mem": "64MB"}
+            connection = await connect(postgres_url, STATEMENT_S_MAX, plans, STATEMENT_S_MAX)
+            try:
+                # Not read-only: scores are collected in a temporary table.
+                async with connection.transaction(isolation="repeatable_read"):
+                    rows = await connection.fetch(queries()["get_offsets"])
+                    cuts = {row["partition"]: PartitionCut(*list(row.values())[:3]) for row in rows}
+                    (now,) = await connection.fetch(queries()["get_current_time"])
+                    deployment = await connection.fetchrow(queries()["get_deployment"])
+                    yield cls(connection, cuts, now["now"], "" if deployment is None else deployment["id"])
+            finally:
+                connection.terminate()
+        except POSTGRES_ERRORS as error:
+            raise StoreUnavailable(f"{contact('Postgres', postgres_url).silence}: {error}") from error
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of a named query, of which there are few."""
+        return list(await self.connection.fetch(queries()[query], *args))
+
+    async def rows(self, query: str, *args: Any) -> AsyncIterator[Sequence[asyncpg.Record]]:
+        """The rows of a named query, ROWS_A_FETCH at a time."""
+        some: list[asyncpg.Record] = []
+        # An iterator, because asyncpg closes it at its end; a cursor would stay open, and its tables could not change.
+        async for row in self.connection.cursor(queries()[query], *args, prefetch=ROWS_A_FETCH):
+            some.append(row)
+            if len(some) == ROWS_A_FETCH:
+                yield some
+                some = []
+        if some:
+            yield some
+
+    async def namespaces(self) -> list[Namespace]:
+        """All namespaces that are not deleted, by name."""
+        return [namespace_from_row(row) for row in await self.fetch("get_namespaces")]
+
+    async def scores(
+        self,
+        namespace: Namespace,
+        *,
+        closed: frozenset[str] = frozenset(),
+        board: str | None = None,
+        seq: int | None = None,
+    ) -> AsyncIterator[list[tuple[str, int, int, Decimal]]]:
+        """The scores of a namespace's users, as `verify` and `rebuild` compute them: board, user number, sort key and
+        tie place, hidden users among them, erased users not. closed: windows that are left out; board: the one board
+        that is asked for; seq: as of which; None: the cut. O(the namespace's entries × log n)."""
+        builder, after = CellBuilder(namespace, closed), 0
+        seq = self.cuts[namespace.partition].seq if seq is None else seq
+        while rows := await self.fetch("get_numbered_users", namespace.id, after, USERS_A_QUESTION):
+            after = rows[-1]["number"]
+            numbers = [row["number"] for row in rows if not is_erased(row["name"])]
+            users = await read_user_cells(self.connection, namespace, builder, numbers, [seq] * len(numbers))
+            yield [
+                (cell[2:], number, namespace.sign * value, Decimal(user.cells.get(f"o:{cell[2:]}", 0)))
+                for number, user in users.items()
+                for cell, value in user.cells.items()
+                if cell[:2] == "b:" and board in (None, cell[2:])
+            ]
+
+    async def collect_scores(self, namespace: Namespace, closed: frozenset[str], window: str | None) -> None:
+        """Writes the scores of a namespace into `export_scores`. window: the one whose boards are asked for."""
+        await self.connection.execute(queries()["create_export_scores"])
+        await self.connection.execute(queries()["truncate_export_scores"])
+        async for scores in self.scores(namespace, closed=closed):
+            records = [row for row in scores if window is None or f"{row[0]}:".startswith(f"{window}:")]
+            await self.connection.copy_records_to_table("export_scores", records=records)

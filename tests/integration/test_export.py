@@ -1,0 +1,173 @@
+"""`leaderboard export` on real parts: all that a deployment holds comes out, and makes the same boards elsewhere."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.model.csv_cells import plain_text
+from tests.support.command_here import command_here
+
+RULES: dict[str, dict[str, Any]] = {
+    "out-sum": {"scale": 2, "category_boards": True, "streaks": True, "timezone": "Europe/Berlin"},
+    "out-best": {"aggregation": "best", "order": "asc", "tie_break": "granted_at", "ranking": "dense"},
+    "out-latest": {"aggregation": "latest", "ranking": "ordinal", "periods": ["all", "hour"]},
+    "out-early": {
+        "tie_break": "earliest",
+        "seasons": [{"name": "s1", "starts": "2026-01-01T00:00:00Z", "ends": "2027-01-01T00:00:00Z"}],
+    },
+}
+CATEGORIES = (None, "red", "=blue")
+
+
+def write_some(client: httpx.Client, seed: int) -> None:
+    """Grants at random in all namespaces, some of which are corrected, and a hidden user."""
+    chance = random.Random(seed)
+    for name, rules in RULES.items():
+        assert client.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+        grants = [grant(chance, i, 0.25 if "scale" in rules else 1) for i in range(150)]
+        body = client.post(f"/v1/namespaces/{name}/grants", json=grants, params={"backfill": "true"}).json()
+        assert body["applied"] == 150, body
+        for i in range(0, 150, 15) if name != "out-early" else ():
+            path = f"/v1/namespaces/{name}/grants/g{i}"
+            assert client.patch(path, json={"amount": chance.randrange(9), "reason": "seen"}).status_code == 200
+            assert client.delete(path.replace(f"g{i}", f"g{i + 1}"), params={"reason": "-gone"}).status_code == 200
+        client.put(f"/v1/namespaces/{name}/users/u3", json={"display_name": "Three", "avatar": None})
+        assert client.post(f"/v1/namespaces/{name}/users/u5/hide").is_success
+
+
+def grant(chance: random.Random, i: int, unit: float) -> dict[str, Any]:
+    day = f"2026-11-{chance.randrange(20, 28)}T{chance.randrange(24):02}:00:00Z"
+    return {
+        "grant_id": f"g{i}", "user_id": f"u{chance.randrange(12)}", "amount": chance.randrange(-9, 30) * unit,
+        "category": chance.choice(CATEGORIES), "source": "race", "source_id": f"@{i}", "action": None,
+        "granted_at": day, "session_id": None, "meta": {"i": i} if i % 3 else None,
+    }  # fmt: skip
+
+
+def export(stack: Any, *words: str) -> list[dict[str, Any]]:
+    """The rows of an export as NDJSON."""
+    done = command_here(stack.environment, "export", *words)
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def source(live_server: Any) -> Any:
+    with live_server.client() as client:
+        write_some(client, 7)
+    live_server.wait_flushed()
+    return live_server
+
+
+def test_an_export_makes_the_same_boards_in_an_empty_deployment(source: Any, own_stack: Any) -> None:
+    ours = ("--namespace", "out-*")
+    with own_stack.client() as client:
+        for rules in export(source, "namespaces", *ours):
+            assert client.put(f"/v1/namespaces/{rules.pop('name')}", json=rules).status_code == 201
+        grants = export(source, "grants", *ours)
+        for i in range(0, len(grants), 500):
+            body = client.post("/v1/grants", json=grants[i : i + 500], params={"backfill": "true"}).json()
+            assert body["rejected"] == 0, body
+        for profile in export(source, "profiles", *ours):
+            path = f"/v1/namespaces/{profile['namespace']}/users/{profile['user_id']}"
+            assert client.put(path, json={"display_name": profile["display_name"], "avatar": None}).is_success
+            assert not profile["hidden"] or client.post(f"{path}/hide").is_success
+    own_stack.wait_flushed()
+    boards = export(source, "boards", *ours)
+    assert export(own_stack, "boards", *ours) == boards
+    assert {(row["namespace"], row["window"].split(":")[0]) for row in boards} >= {
+        ("out-sum", "2026-W47"), ("out-latest", "2026-11-24T13"), ("out-early", "season"),
+    }  # fmt: skip
+    standings = export(source, "standings", *ours)
+    live = [row for row in standings if row["grants"]]
+    assert sorted(map(str, export(own_stack, "standings", *ours))) == sorted(map(str, live))
+
+
+def test_boards_are_those_that_the_api_shows(source: Any) -> None:
+    rows = export(source, "boards", "--namespace", "out-*")
+    with source.client() as client:
+        for board in {(row["namespace"], row["window"], row["category"]) for row in rows}:
+            name, window, category = board
+            params = {"limit": 1000} | ({} if category is None else {"category": category})
+            body = client.get(f"/v1/namespaces/{name}/boards/{window}", params=params).json()
+            exported = [row for row in rows if (row["namespace"], row["window"], row["category"]) == board]
+            keys = ("position", "rank", "user_id", "score", "display_name", "avatar")
+            assert [{key: row[key] for key in keys} for row in exported] == body["entries"], board
+
+
+def test_revisions_tell_every_entry_in_order(source: Any) -> None:
+    rows = export(source, "revisions", "--namespace", "out-best")
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    assert [(row["verb"], row["revision"]) for row in rows].count(("edit", 2)) == 10
+    (void,) = (row for row in rows if row["grant_id"] == "g1" and row["revision"] == 2)
+    assert (void["verb"], void["voided"], void["reason"]) == ("void", True, "-gone")
+    later = export(source, "revisions", "--namespace", "out-best", "--since", str(rows[99]["seq"]))
+    assert later == rows[100:]
+    assert export(source, "revisions", "--namespace", "out-best", "--since", rows[0]["recorded_at"]) == rows
+    assert export(source, "grants", "--namespace", "out-best", "--since", "2030-01-01") == []
+
+
+def test_a_file_is_whole_and_its_manifest_tells_the_cut(source: Any, tmp_path: Path) -> None:
+    file = tmp_path / "grants.csv.gz"
+    done = command_here(source.environment, "export", "grants", "--namespace", "out-sum", "--output", str(file))
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, f"{file.name}.manifest.json"}
+    manifest = json.loads((tmp_path / f"{file.name}.manifest.json").read_text())
+    assert manifest["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    ((p, epoch, seq),) = source.sql(
+        "SELECT p.partition, epoch, seq FROM partitions p JOIN namespaces n USING (partition) WHERE name = 'out-sum'"
+    )
+    assert manifest["cut"] == [{"partition": p, "epoch": epoch, "seq": seq}]
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(file.read_bytes()).decode(), newline="")))
+    plain = export(source, "grants", "--namespace", "out-sum")
+    assert manifest["rows"] == len(rows) == len(plain)
+    for cells, row in zip(rows, plain, strict=True):
+        assert float(cells["amount"]) == row["amount"]
+        assert cells["source_id"].startswith("'@")
+        assert plain_text(cells["category"]) == (row["category"] or "")
+        assert json.loads(cells["meta"] or "null") == row["meta"]
+    raw = command_here(source.environment, "export", "grants", "--namespace", "out-sum", "--format", "csv", "--raw")
+    assert ",@7," in raw.stdout
+
+
+def test_a_failure_leaves_the_old_file(source: Any, tmp_path: Path) -> None:
+    file = tmp_path / "boards.ndjson"
+    file.write_text("old")
+    broken = source.environment | {"LEADERBOARD_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/x"}
+    done = command_here(broken, "export", "boards", "--output", str(file))
+    assert done.exit_code != 0
+    done = command_here(source.environment, "export", "boards", "--namespace", "nowhere", "--output", str(file))
+    assert done.exit_code != 0
+    assert (file.read_text(), [path.name for path in tmp_path.iterdir()]) == ("old", [file.name])
+
+
+def test_one_persons_data_come_as_one_object(source: Any) -> None:
+    done = command_here(source.environment, "export", "--user", "u3")
+    assert done.exit_code == 0, done.output
+    person = json.loads(done.stdout)
+    assert person["user_id"] == "u3"
+    assert {row["namespace"] for row in person["standings"]} >= set(RULES)
+    assert {row["display_name"] for row in person["profiles"]} == {"Three"}
+    expected = [row for row in export(source, "revisions", "--namespace", "out-*") if row["user_id"] == "u3"]
+    actual = [row for row in person["revisions"] if row["namespace"].startswith("out-")]
+    assert sorted(map(json.dumps, actual)) == sorted(map(json.dumps, expected))
+    assert command_here(source.environment, "export", "--user", "nobody at all").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--raw",), ("grants", "--user", "u3"), ("boards", "--since", "3"), ("grants", "--window", "all")),
+        *(("grants", "--raw"), ("grants", "--format", "parquet"), ("grants", "--since", "yesterday"), ("nothing",)),
+    ],
+)
+def test_wrong_usage_is_told(source: Any, words: tuple[str, ...]) -> None:
+    assert command_here(source.environment, "export", *words).exit_code == 2

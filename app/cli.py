@@ -13,6 +13,7 @@ from .drivers.store_contact import contact
 from .model.errors import Problem, StoreUnavailable
 from .persist.clocks import ClockSkewed
 from .settings import SettingsError, read_settings
+from .store.apply import CallRefused
 
 #: Every command by its name, in the order in which the help lists them: the module of `app/commands/`, and in it a
 #: function or a room of commands. A process imports those that it runs: all of them take half a second.
@@ -65,7 +66,7 @@ def main() -> None:
         _fail(*error.lines, code=1)
     except StoreUnavailable as error:
         _fail(f"{error}{_dev_hint()}", code=1)
-    except (RedisRefused, FormatRefused, MigrationBlocked, Problem, ClockSkewed) as error:
+    except (RedisRefused, CallRefused, FormatRefused, MigrationBlocked, Problem, ClockSkewed) as error:
         _fail(str(error), code=1)
     except NodeLost as error:
         _fail(f"{error}{_dev_hint()}", code=1)

@@ -1,6 +1,8 @@
 """/healthz, /readyz, /metrics: the routes for orchestrators and dashboards."""
 
 import asyncio
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import asyncpg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,11 +11,15 @@ from starlette.responses import JSONResponse, Response
 
 from .drivers.postgres import Postgres
 from .model.errors import Problem
+from .model.partition_lines import partition_lines, partitions_text
+from .model.text import count_text
+from .persist.faults import LEDGER, LOG, is_plural
+from .store.apply import MARK_REFUSALS
 from .store.capacity import Capacity
 from .store.clock import StoreClock
 from .store.log import lag_of
 from .store.node_watch import NodeWatch
-from .store.partitions import last_seq_call
+from .store.partitions import LEDGER_BEHIND, last_seq_call
 from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
 
@@ -21,8 +27,19 @@ from .write.committer import Committer
 LAG_S_MAX = 2.0
 #: Lines of /readyz about failing work: one screen. The persister's log has all of it.
 FAULT_LINES_MAX = 20
-# The option of a command that is for one partition.
-_PARTITION = " --partition "
+#: Faults that are read to make these lines: partitions with the same fault share one.
+FAULTS_READ_MAX = 1_000
+
+
+class _LedgerState(NamedTuple):
+    """What Postgres tells, compared with Redis. faults: the work of persisters that fails now; letters: how many
+    entries could not be recorded; lag: what the ledger lacks, in entries (None: unknown); unread: by partition, why its
+    lag is unknown."""
+
+    faults: list[asyncpg.Record]
+    letters: int
+    lag: int | None
+    unread: Mapping[int, str]
 
 
 class Health:
@@ -73,11 +90,12 @@ class Health:
         ledger, *problems = await asyncio.gather(
             asyncio.wait_for(self._ledger(), LAG_S_MAX), *contacts, return_exceptions=True
         )
-        refused = _refusal_lines(
-            {p: problem.detail for p, problem in enumerate(problems) if isinstance(problem, Problem)}, self._partitions
-        )
-        if isinstance(ledger, tuple):
-            return refused, *ledger
+        details = {p: problem.detail for p, problem in enumerate(problems) if isinstance(problem, Problem)}
+        refused = partition_lines(details, self._partitions)
+        if isinstance(ledger, _LedgerState):
+            unread = {p: detail for p, detail in ledger.unread.items() if p not in details}
+            degraded = [*partition_lines(unread, self._partitions), *_fault_lines(ledger, details)]
+            return refused, degraded, ledger.lag
         if isinstance(ledger, Problem):
             return refused, [ledger.detail], None
         if isinstance(ledger, TimeoutError):
@@ -85,64 +103,55 @@ class Health:
         assert ledger is not None
         raise ledger
 
-    async def _ledger(self) -> tuple[list[str], int]:
-        """The persisters' failing work, and the ledger's lag in entries."""
-        return await self._faults(), await self._lag()
-
-    async def _lag(self) -> int:
-        offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
-        partitions = range(self._partitions)
-        seqs = await asyncio.gather(*(self._batcher.call(last_seq_call(p)) for p in partitions))
-        return sum(lag_of(p, seq, offsets.get(p, 0)) for p, seq in zip(partitions, seqs, strict=True))
-
-    async def _faults(self) -> list[str]:
-        """The work that fails now, as the persisters recorded it in Postgres: one line each."""
+    async def _ledger(self) -> _LedgerState:
+        """What the ledger and its persisters tell. StoreUnavailable where Postgres is away."""
         (letters,) = await self._postgres.fetch("count_dead_letters")
-        lines = [_fault_line(row) for row in await self._postgres.fetch("get_faults", FAULT_LINES_MAX)]
-        if letters["count"]:
-            lines.append(f"{letters['count']} entries could not be recorded: run leaderboard dead-letters list")
-        return lines
+        faults = await self._postgres.fetch("get_faults", FAULTS_READ_MAX)
+        offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
+        lags = await asyncio.gather(
+            *(self._lag(p, offsets.get(p, 0)) for p in range(self._partitions)), return_exceptions=True
+        )
+        unread: dict[int, str] = {}
+        for p, lag in enumerate(lags):
+            if isinstance(lag, Problem):
+                unread[p] = lag.detail
+            elif isinstance(lag, BaseException):
+                raise lag
+        known = [lag for lag in lags if isinstance(lag, int)]
+        return _LedgerState(faults, letters["count"], None if unread else sum(known), unread)
+
+    async def _lag(self, p: int, ledger_seq: int) -> int:
+        return lag_of(p, await self._batcher.call(last_seq_call(p)), ledger_seq)
 
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _refusal_lines(details: dict[int, str], total: int) -> list[str]:
-    """Why partitions refuse grants: a line for each cause, because most of the time all have the same one. A command
-    for one partition is for all without its option. total: how many partitions there are."""
-    by_cause: dict[str, list[int]] = {}
-    for p, detail in details.items():
-        by_cause.setdefault(_cause(p, detail), []).append(p)
-    return [_refusal_line(details, cause, partitions, total) for cause, partitions in by_cause.items()]
+def _fault_lines(ledger: _LedgerState, refusals: Mapping[int, str]) -> list[str]:
+    """A line for each fault; partitions with the same one share it. A fault that only repeats one of the refusals is
+    left out. refusals: by partition, why it takes no grants."""
+    by_fault: dict[tuple[str, str, str], list[int]] = {}
+    for row in ledger.faults:
+        if not _repeats(row, refusals.values()):
+            by_fault.setdefault((row["kind"], row["name"], row["cause"]), []).append(row["partition"])
+    lines = [_fault_line(*fault, partitions) for fault, partitions in by_fault.items()][:FAULT_LINES_MAX]
+    if ledger.letters:
+        entries = count_text(ledger.letters, "entry", "entries")
+        lines.append(f"{entries} could not be recorded: run leaderboard dead-letters list")
+    return lines
 
 
-def _cause(p: int, detail: str) -> str:
-    """A detail without its partition: `N` stands for it."""
-    text = detail.removeprefix(f"partition {p}: ")
-    return text.replace(f"{_PARTITION}{p}", f"{_PARTITION}N").replace(f"{{{p}}}", "{N}")
+def _repeats(row: asyncpg.Record, refusals: Collection[str]) -> bool:
+    """Whether a refusal tells the cause of a fault, of which Postgres has the beginning. What a mark says the server
+    has just read itself: a persister that was refused by it tries again some seconds later."""
+    cause = row["cause"]
+    is_mark = (row["kind"] == LOG and cause.startswith(MARK_REFUSALS)) or cause.startswith(LEDGER_BEHIND)
+    return is_mark or any(cause in refusal for refusal in refusals)
 
 
-def _refusal_line(details: dict[int, str], cause: str, partitions: list[int], total: int) -> str:
-    first = details[partitions[0]]
-    if len(partitions) == total and first == cause:
-        return first
-    if len(partitions) == 1:
-        return first if first != cause else f"partition {partitions[0]}: {cause}"
-    if len(partitions) == total:
-        cause = cause.replace(f"{_PARTITION}N", "")
-    return f"partitions {_numbers(partitions)}: {cause}"
-
-
-def _numbers(partitions: list[int]) -> str:
-    first, last = partitions[0], partitions[-1]
-    if len(partitions) > 2 and last - first == len(partitions) - 1:
-        return f"{first} to {last}"
-    return ", ".join(map(str, partitions))
-
-
-def _fault_line(row: asyncpg.Record) -> str:
-    if row["kind"] in ("ledger", "log"):
-        return f"the {row['kind']} of partition {row['partition']} stops: {row['cause']}"
-    where = "" if row["partition"] < 0 else f" of partition {row['partition']}"
-    return f"{' '.join((row['kind'], row['name'])).strip()}{where} fails: {row['cause']}"
+def _fault_line(kind: str, name: str, cause: str, partitions: list[int]) -> str:
+    where = "" if partitions[0] < 0 else f" of {partitions_text(partitions)}"
+    if kind in (LEDGER, LOG):
+        return f"the {kind}{where} stops: {cause}"
+    return f"{f'{kind} {name}'.strip()}{where} {'fail' if is_plural(kind) else 'fails'}: {cause}"

@@ -47,8 +47,8 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
 def _reason(reach: PartitionReach, behind: str | None) -> str | None:
     """Why a partition cannot be trusted. One that an older Postgres had closed may lack rows still."""
     if reach.closed is not None and reach.closed.startswith(LEDGER_BEHIND):
-        return reach.loss or behind or reach.closed
-    return reach.closed or reach.loss or behind
+        return reach.reason or behind or reach.closed
+    return reach.closed or reach.reason or behind
 
 
 async def _check_format(postgres: Postgres) -> None:

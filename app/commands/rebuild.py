@@ -11,6 +11,7 @@ from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import NodeLost, RedisConnection
 from ..logs import configure
+from ..model.text import count_text
 from ..persist.log_reader import PartitionStopped
 from ..recover.lost_rows import record_lost_rows
 from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
@@ -152,7 +153,5 @@ def _check_partition(p: int | None, count: int) -> None:
 
 def _print(report: RebuildReport) -> None:
     went_on = " (went on behind what an earlier rebuild had written)" if report.is_resumed else ""
-    print(
-        f"partition {report.partition}: {report.users:,} users, {report.scores:,} scores{went_on}; "
-        f"it goes on behind seq {report.seq} in epoch {report.epoch}"
-    )
+    written = f"{count_text(report.users, 'user')}, {count_text(report.scores, 'score')}{went_on}"
+    print(f"partition {report.partition}: {written}; it goes on behind seq {report.seq} in epoch {report.epoch}")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ..drivers.postgres import Postgres
 from ..logs import configure
 from ..settings import Settings, read_settings
+from ..verify.report import repair_cure
 from .rebuild import rebuild_targets
 from .verify import print_findings, verify_stores
 
@@ -27,23 +27,15 @@ def repair(
 
 async def _repair(settings: Settings, quiet: bool, names: list[str]) -> None:
     report = await verify_stores(settings, quiet, names)
-    damaged = sorted({finding.where for finding in report.findings} & await _namespaces(settings))
+    damaged = sorted({finding.where for finding in report.findings if finding.cure == repair_cure(finding.where)})
     for name in damaged:
         await rebuild_targets(settings, None, name, quiet)
     if damaged:
         again = await verify_stores(settings, quiet, damaged)
         others = [finding for finding in report.findings if finding.where not in damaged]
         for finding in others:
-            again.note(finding.where, finding.what)
+            again.note(finding.where, finding.what, finding.cure)
         report = again
     print_findings(report)
     if report.findings:
         raise typer.Exit(1)
-
-
-async def _namespaces(settings: Settings) -> set[str]:
-    postgres = Postgres(settings.postgres_url)
-    try:
-        return {row["name"] for row in await postgres.fetch("get_namespaces")}
-    finally:
-        await postgres.close()

@@ -12,6 +12,8 @@ from ..drivers.migrations import FormatRefused
 from ..drivers.postgres import Postgres
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
+from ..model.partition_lines import partition_lines
+from ..model.text import count_text
 from ..settings import Settings, SettingsError, read_settings
 from ..store.node_watch import replica_lacks, slot_holes
 from ..store.partitions import store_faults
@@ -31,10 +33,10 @@ def migrate(
     lost: set[str] = set()
     count = asyncio.run(migration.migrate(settings, lost))
     if partitions not in (None, count):
-        raise FindingError(f"this deployment was made with {count} partitions and keeps them")
+        raise FindingError(f"this deployment was made with {count_text(count, 'partition')} and keeps that number")
     if path.exists() and not had_file:
         print(f"made a digest key: {path}; give it to the commands on other machines as LEADERBOARD_DIGEST_KEY")
-    print(f"ready: {count} partitions")
+    print(f"ready: {count_text(count, 'partition')}")
     for name in sorted(lost):
         print(f"note: Redis does not answer at {name}: it is told what changed once it does")
 
@@ -77,4 +79,5 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
     finally:
         await link.close()
         await postgres.close()
-    return [*faults, *(f"partition {p}: {what}" for p, what in sorted(differences.items()))]
+    # A line that would be about all partitions names them, too: it stands beside faults of other things.
+    return [*faults, *partition_lines(differences, len(differences) + 1)]

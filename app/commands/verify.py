@@ -10,6 +10,7 @@ from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
 from ..logs import configure
+from ..model.text import count_text
 from ..settings import Settings, read_settings
 from ..verify.connections import StoreConnections, close_all
 from ..verify.ledger_chain import ChainVerifier
@@ -46,8 +47,8 @@ def verify(
     if report.findings:
         raise typer.Exit(1)
     if not quiet:
-        spaces = "1 namespace" if report.namespaces == 1 else f"{report.namespaces} namespaces"
-        print(f"ok: {report.numbers:,} numbers in {spaces} are what the ledger says")
+        numbers, spaces = count_text(report.numbers, "number"), count_text(report.namespaces, "namespace")
+        print(f"ok: compared {numbers} in {spaces}, and nothing differs from the ledger")
 
 
 def _verify_chain(settings: Settings, quiet: bool, anchor: Path | None, key: Path | None) -> None:
@@ -55,13 +56,15 @@ def _verify_chain(settings: Settings, quiet: bool, anchor: Path | None, key: Pat
     print_findings(verifier.report)
     if not quiet:
         for p, rows in verifier.unchained.items():
-            print(f"partition {p}: {rows:,} rows are from before there were hashes: nothing is known of them")
+            print(
+                f"partition {p}: {count_text(rows, 'row')} from before there were hashes: nothing is known of that part"
+            )
         for p, rows in verifier.lost.items():
-            print(f"partition {p}: {rows:,} rows are lost, as the chain itself tells: see the events `lost`")
+            print(f"partition {p}: {count_text(rows, 'row')} lost, as the chain itself tells: see the events `lost`")
     if verifier.report.findings:
         raise typer.Exit(1)
     if not quiet:
-        print(f"ok: {verifier.report.numbers:,} rows are as they were written")
+        print(f"ok: walked {count_text(verifier.report.numbers, 'row')}, and nothing was changed since it was written")
 
 
 async def verify_chain(
@@ -108,4 +111,4 @@ async def verify_stores(settings: Settings, quiet: bool, names: list[str]) -> Re
 def print_findings(report: Report) -> None:
     """A line for each."""
     for finding in report.findings:
-        print(f"{finding.where}: {finding.what}")
+        print(finding)

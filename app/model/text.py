@@ -15,6 +15,11 @@ LABEL_CHARS_MAX = 64
 NAME_CHARS_MAX = 128
 
 
+def count_text(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: `1 entry`, `2,000 entries`. plural: where it is not the noun and an `s`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def check_text(value: str, field: str, bytes_max: int) -> None:
     """Invalid unless `value` is 1 to `bytes_max` bytes of UTF-8 without control characters."""
     if value.isascii() and value.isprintable() and 0 < len(value) <= bytes_max:

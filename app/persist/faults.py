@@ -45,6 +45,19 @@ class WorkUnit(NamedTuple):
     kind: str
     name: str = ""
 
+    @property
+    def words(self) -> dict[str, object]:
+        """What a line of the log tells of it: what, in which partition (`all`: it is of none alone), and its name if
+        it has one."""
+        words: dict[str, object] = {"what": self.kind}
+        words["partition"] = "all" if self.partition == EVERYWHERE else self.partition
+        return words | ({"name": self.name} if self.name else {})
+
+
+def is_plural(kind: str) -> bool:
+    """Whether the name of a kind of work is a plural."""
+    return kind in (COUNTS, SEASONS) or kind.startswith("all ")
+
 
 PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE, CAPACITY = (
     WorkUnit(EVERYWHERE, f"all {what}")
@@ -96,7 +109,7 @@ class Faults:
         pause = first if fault is None else max(first, min(PAUSE_S_MAX, fault.pause_s * 2))
         cause, code = public_cause(error), code_of(error)
         if fault is None or fault.code != code:
-            log.error("work fails", what=unit.kind, partition=unit.partition, name=unit.name, cause=cause)
+            log.error("work fails", **unit.words, cause=cause)
         if fault is not None:
             self._gauge(unit, fault.code, -1)
         elif len(self._faults) >= FAULTS_MAX:
@@ -112,13 +125,19 @@ class Faults:
         if fault is not None and fault.pause_s > PAUSE_S_MAX:
             fault.due = min(fault.due, self._clock())
 
+    def clear_for(self, unit: WorkUnit, cause: str) -> None:
+        """What a unit failed for is over, if that began with these words: nobody waits for its next try to learn so."""
+        fault = self._faults.get(unit)
+        if fault is not None and fault.cause.startswith(cause):
+            self.clear(unit)
+
     def clear(self, unit: WorkUnit) -> None:
         """A unit succeeded."""
         fault = self._faults.pop(unit, None)
         if fault is not None:
             self._unrecorded[unit] = None
             self._gauge(unit, fault.code, -1)
-            log.info("work goes on", what=unit.kind, partition=unit.partition, name=unit.name)
+            log.info("work goes on", **unit.words)
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets the units of partitions that another persister has now; it reports them anew."""

@@ -18,7 +18,7 @@ from ..store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from ..store.ledger_offset import LedgerOffset
 from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
-from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
+from ..store.partitions import ADVANCE_FLUSHED, LEDGER_BEHIND, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
 from ..task_end import cancel_and_wait, complete, end_all
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
@@ -26,7 +26,7 @@ from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
 from .chores import ChoreRound, ChoreServices, archive_chores, short_chores
 from .drift import DriftCheck
-from .faults import EVERYWHERE, LOG, Faults, WorkUnit
+from .faults import EVERYWHERE, LOG, STATE, Faults, WorkUnit
 from .flusher import Flusher
 from .heartbeat import beat
 from .lease import Lease
@@ -246,6 +246,7 @@ class Worker:
         self._is_behind = refusal is not None
         if refusal is None and was_behind:
             await self._marks.renew_all()
+            self._faults.clear_for(STATE, LEDGER_BEHIND)
         return self._is_behind
 
     def _forget_other_partitions(self) -> None:

@@ -20,6 +20,7 @@ from ..model.entry_names import digest_of, loss_name
 from ..model.ledger_chain import LedgerChain
 from ..model.lost_cells import lost_cells
 from ..model.namespace import Namespace
+from ..model.text import count_text
 from ..model.user_cells import CellBuilder, Cells
 from ..persist.ledger_session import LedgerSession
 from ..store import fields, keys
@@ -65,10 +66,11 @@ class FromRedisReport:
 
     def __str__(self) -> str:
         gap = self.gap
-        what = f"{gap.entries:,} entries are lost, seq {gap.first_seq} to {gap.last_seq}"
+        what = f"the ledger lost {count_text(gap.entries, 'entry', 'entries')}, seq {gap.first_seq} to {gap.last_seq}"
         if not gap.entries:
-            what = f"no entries are lost, the log goes on behind seq {gap.last_seq}"
-        lines = [f"{what}; of {self.users:,} users {self.cells:,} numbers are recorded as Redis has them"]
+            what = f"the ledger lost no entry, and goes on behind seq {gap.last_seq}"
+        numbers = f"{count_text(self.cells, 'number')} of {count_text(self.users, 'user')}"
+        lines = [f"{what}; recorded {numbers} as Redis has them"]
         lines += [f"  {finding}" for finding in self.findings[:FINDINGS_MAX]]
         if len(self.findings) > FINDINGS_MAX:
             lines.append(f"  and {len(self.findings) - FINDINGS_MAX:,} more: see leaderboard verify")

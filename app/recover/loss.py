@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..drivers.postgres import Postgres
+from ..model.text import count_text
 
 # As lua/include/log_check.lua writes it.
 _REASON = re.compile(r"(\d+)-(\d+) is acknowledged, (?:the log ends at \d+-(\d+)|epoch \d+ began behind seq (\d+))")
@@ -32,7 +33,8 @@ class Loss(NamedTuple):
         return self.last_seq - self.first_seq + 1
 
     def __str__(self) -> str:
-        return f"{self.entries:,} entries, seq {self.first_seq} to {self.last_seq} up to epoch {self.epoch}"
+        entries = count_text(self.entries, "entry", "entries")
+        return f"{entries}, seq {self.first_seq} to {self.last_seq} up to epoch {self.epoch}"
 
 
 async def record_loss(postgres: Postgres, p: int, loss: Loss, cause: str) -> None:

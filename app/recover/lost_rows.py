@@ -35,13 +35,9 @@ async def record_lost_rows(settings: Settings, progress: Progress, only: int | N
                 reports[p] = str(await work.run(postgres))
         await marks.renew_all()
         wrong = await check_together(link, postgres)
-        commands = {reach.partition: reach.command for reach in reaches if reach.loss and reach.partition not in behind}
         for p in sorted(behind | wrong.keys()):
             report = f"{reports[p]}; " if p in reports else ""
-            text = wrong.get(p, "it takes grants again")
-            is_unnamed = p in commands and "run leaderboard" not in text
-            then = f": run leaderboard {commands[p]} --partition {p}" if is_unnamed else ""
-            yield Recovery(p, p not in wrong, f"{report}{text}{then}")
+            yield Recovery(p, p not in wrong, f"{report}{wrong.get(p, 'it takes grants again')}")
     finally:
         await marks.close()
         await link.close()

@@ -9,6 +9,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
 from ..drivers.some_nodes import PresentNodes
 from ..model.ledger_chain import LedgerChain
+from ..model.text import count_text
 from ..settings import Settings
 from ..store.ledger_reach import PartitionReach, read_reach
 from ..store.marks import SETTLE_LOSS
@@ -70,8 +71,8 @@ async def _replay(
 
 def _text(report: RebuildReport) -> str:
     if report.fork == BEGINNING:
-        came_back = f"written anew, {report.users:,} users"
+        came_back = f"written anew with {count_text(report.users, 'user')}"
     else:
-        count = report.seq - 1 - report.fork.seq
-        came_back = f"{count:,} entries behind seq {report.fork.seq} are back, of {report.users:,} users"
+        entries = count_text(report.seq - 1 - report.fork.seq, "entry", "entries")
+        came_back = f"brought back {entries} behind seq {report.fork.seq}, of {count_text(report.users, 'user')}"
     return f"{came_back}; it goes on behind seq {report.seq} in epoch {report.epoch}"

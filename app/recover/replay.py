@@ -19,6 +19,7 @@ from ..model.entry_kinds import BACKFILL, CORRECTION, GRANT
 from ..model.entry_names import entry_id
 from ..model.labels import labels_of
 from ..model.namespace import Namespace
+from ..model.text import count_text
 from ..persist.ledger_row import LedgerRow
 from ..persist.partition_round import PartitionRound
 from ..settings import Settings
@@ -57,7 +58,9 @@ class ReplayReport:
     lost: list[Fate] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{self.replayed:,} entries that it had acknowledged count again at other places"]
+        lines = [
+            f"counted {count_text(self.replayed, 'acknowledged entry', 'acknowledged entries')} again, at other places"
+        ]
         lines += [f"  {fate}" for fate in self.lost[:LOST_LINES_MAX]]
         if len(self.lost) > LOST_LINES_MAX:
             lines.append(f"  and {len(self.lost) - LOST_LINES_MAX:,} more: see the events `lost` of the namespaces")

@@ -81,6 +81,15 @@ STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 #: Another node holds the partition, or will in a moment; nothing was done.
 ELSEWHERE = "elsewhere"
+#: What the code of a refusal means, where its detail does not tell. A detail stands behind it.
+_WORDS = {
+    "unopened": "not opened yet",
+    "unchecked": "not compared with the ledger yet",
+    "lost_tail": "Redis lost entries",
+    "log_full": "the log is full",
+    "corrupt": "damaged in Redis",
+    "unwritable": "Redis takes no writes",
+}
 
 
 class CallRefused(Exception):
@@ -89,9 +98,13 @@ class CallRefused(Exception):
     called: unchecked."""
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
+        super().__init__(f"{_WORDS.get(code, code)}: {detail}")
         self.code = code
         self.detail = detail
+
+
+#: How the text of a refusal begins that the partition's own mark or head causes: every process finds it by itself.
+MARK_REFUSALS = tuple(f"{_WORDS.get(code, code)}: " for code in ("closed", "unopened", "unchecked"))
 
 
 class _CallTables(NamedTuple):

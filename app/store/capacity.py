@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .. import metrics
 from ..drivers.redis import RedisConnection
+from ..model.text import count_text
 from ..settings import Settings
 from .store_use import NodeMemory, PartitionUse, read_memory, read_uses
 
@@ -129,7 +130,9 @@ class Capacity:
         log, dedup = self.log_duration(), self.dedup_duration()
         least = min(bound - use.lag for bound, use in zip(self._log_entries, self._uses, strict=True))
         return [
-            f"the log takes {max(0, least):,} more entries" if log is None else _log_text(log),
+            f"the log takes {count_text(max(0, least), 'more entry', 'more entries')}"
+            if log is None
+            else _log_text(log),
             f"grant ids are remembered for {_time(self._bounds.dedup_s)}" if dedup is None else _dedup_text(dedup),
             *(_memory_text(node) for node in self._nodes),
         ]

@@ -39,6 +39,13 @@ class PartitionReach(NamedTuple):
         return "recover" if self.epoch else "rebuild"
 
     @property
+    def reason(self) -> str | None:
+        """Why it has to be closed, and the command that opens it; None: it has everything."""
+        if self.loss is None or self.is_away or self.loss.startswith(LEDGER_BEHIND):
+            return self.loss
+        return f"{self.loss}: run leaderboard {self.command} --partition {self.partition}"
+
+    @property
     def is_away(self) -> bool:
         """Whether nothing is known of it."""
         return self.loss == AWAY

@@ -11,6 +11,7 @@ import msgspec
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
 from ..model.errors import Recovering, StoreUnavailable
+from ..model.text import count_text
 from . import fields, keys
 from .log_format import dedup_place, read_fields
 from .partitions import last_seq_call
@@ -65,7 +66,8 @@ def lag_of(p: int, last_seq: bytes | None, ledger_seq: int) -> int:
     """How many entries the ledger lacks of a partition. Recovering where Redis lacks entries of the ledger."""
     lag = int(last_seq or 0) - ledger_seq
     if lag < 0:
-        raise Recovering(f"partition {p}: Redis ends {-lag} entries before the ledger, which ends at seq {ledger_seq}")
+        entries = count_text(-lag, "entry", "entries")
+        raise Recovering(f"partition {p}: Redis ends {entries} before the ledger, which ends at seq {ledger_seq}")
     return lag
 
 

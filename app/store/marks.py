@@ -128,7 +128,7 @@ async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     state, behind = await compare_state(fetch, list(notes.values()))
     reaches = await look_twice(node, read_offsets)
-    await _close(node, {reach: _reason(reach) or behind for reach in reaches})
+    await _close(node, {reach: reach.reason or behind for reach in reaches})
     if behind is None:
         whole = [reach for reach in reaches if reach.is_whole]
         since = published_version(notes, state)
@@ -170,13 +170,6 @@ async def _bring_up_to_date(
         await mark_deployment(node)
     if former:
         raise former[0]
-
-
-def _reason(reach: PartitionReach) -> str | None:
-    """Why a partition is closed, and what opens it."""
-    if reach.loss is None or reach.loss.startswith(LEDGER_BEHIND):
-        return reach.loss
-    return f"{reach.loss}: run leaderboard {reach.command} --partition {reach.partition}"
 
 
 async def _close(link: RedisLink, reasons: Mapping[PartitionReach, str | None]) -> None:

@@ -56,15 +56,17 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
     await check_archives(stores, namespace, report)
     for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
-            report.note(name, _dead_letter(row))
+            report.note(name, *_dead_letter(namespace.partition, row))
 
 
-def _dead_letter(row: asyncpg.Record) -> str:
+def _dead_letter(p: int, row: asyncpg.Record) -> tuple[str, str]:
+    """What is wrong with an entry that counts and must not, and what mends it."""
     place = f"{row['epoch']}-{row['seq']}"
     if row["reason"] == "duplicate":
-        return f"the duplicate {place} of {row['name']!r} is not taken back yet"
+        return f"the duplicate {place} of {row['name']!r} is not taken back yet", "a persister takes it back"
     whose = f" of {user_label(row['name'])}" if row["name"] else ""
-    return f"the entry {place}{whose} could not be recorded ({row['cause']}): see leaderboard dead-letters"
+    cure = f"mend the cause and run leaderboard dead-letters retry {p}:{place}, or drop {p}:{place}"
+    return f"the entry {place}{whose} could not be recorded ({row['cause']})", cure
 
 
 def day_beginnings(local: LocalDays, first: datetime, last: datetime) -> list[datetime]:

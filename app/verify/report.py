@@ -6,16 +6,22 @@ from typing import Protocol
 
 from ..model.visibility import is_erased
 
+#: What helps where a comparison did not come to its end.
+AGAIN = "run leaderboard verify again"
 #: Findings that a verification records. If there are more, the first show the fault.
 FINDINGS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. where: the namespace or part that has it."""
+    """One difference. where: the namespace or part that has it; cure: what mends it; empty: no command does."""
 
     where: str
     what: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f": {self.cure}" if self.cure else "")
 
 
 class Progress(Protocol):
@@ -39,10 +45,15 @@ class Report:
     numbers: int = 0
     namespaces: int = 0
 
-    def note(self, where: str, what: str) -> None:
+    def note(self, where: str, what: str, cure: str = "") -> None:
         """Adds a finding."""
         if len(self.findings) < FINDINGS_MAX:
-            self.findings[Finding(where, what)] = None
+            self.findings[Finding(where, what, cure)] = None
+
+
+def repair_cure(namespace: str) -> str:
+    """What mends a namespace of which Redis differs from the ledger."""
+    return f"run leaderboard repair --namespace {namespace}"
 
 
 def decimal_text(units: int | None, scale: int = 0) -> str:

@@ -6,13 +6,14 @@ import asyncpg
 
 from ..model.labels import is_day
 from ..model.namespace import Namespace
+from ..model.text import count_text
 from ..model.tie_break import describe_tie_place
 from ..model.user_cells import CellBuilder, Cells
 from ..store.user_cells import read_user_cells
 from .board_snapshot import BoardSnapshot
 from .connections import StoreConnections
 from .redis_values import BoardNames, UserValues, read_values
-from .report import Report, decimal_text
+from .report import AGAIN, Report, decimal_text, repair_cure
 from .visibility import Presence, presence_between, read_visibilities
 
 _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
@@ -39,7 +40,8 @@ class UserComparison:
         values = await read_values(stores.link, self._namespace, list(users.values()), self._spoilt)
         after = await read_visibilities(stores, self._namespace, numbers)
         if values is None:
-            self._note(f"boards came and went all the time: {len(users)} users are not verified")
+            what = f"boards came and went all the time: {count_text(len(users), 'user')} not verified"
+            self._report.note(self._namespace.name, what, AGAIN)
             return
         board_names, actual = values
         await stores.wait_for_ledger(p, max(user.seq for user in actual))
@@ -128,7 +130,7 @@ class UserComparison:
         return decimal_text(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
 
     def _note(self, what: str) -> None:
-        self._report.note(self._namespace.name, what)
+        self._report.note(self._namespace.name, what, repair_cure(self._namespace.name))
 
 
 def _name(cell: str) -> str:

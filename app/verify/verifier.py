@@ -11,6 +11,7 @@ from ..drivers.postgres import queries
 from ..drivers.redis import RedisRefused
 from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace
+from ..model.partition_lines import partition_lines
 from ..store import keys
 from ..store.namespace_cache import namespace_from_row
 from .board_snapshot import BoardSnapshot, read_snapshot
@@ -19,7 +20,7 @@ from .key_types import wrong_key_types
 from .ledger_checks import check_namespace, check_partition
 from .orphan_members import orphan_members, orphan_scores, wrong_sums
 from .redis_values import read_board_names
-from .report import Progress, Report
+from .report import AGAIN, Progress, Report, repair_cure
 from .user_values import UserComparison
 
 #: Pairs of connections that compare users at the same time.
@@ -53,8 +54,10 @@ class Verifier:
         NamespaceNotFound."""
         namespaces = await self._select(names)
         chosen = {namespace.partition for namespace in namespaces} if names else set(range(partitions))
-        for p in sorted(chosen & wrong.keys()):
-            self.report.note(f"partition {p}", wrong[p])
+        # Without a whole: a finding names its partitions, also where it is about all of them.
+        for line in partition_lines({p: wrong[p] for p in chosen & wrong.keys()}, partitions + 1):
+            where, _, what = line.partition(": ")
+            self.report.note(where, what)
         ids = {namespace.id for namespace in namespaces}
         users = await self._aside.fetch("count_users_by_namespace")
         self._progress.begin(sum(row["users"] for row in users if row["id"] in ids))
@@ -88,11 +91,11 @@ class Verifier:
         try:
             strange = await wrong_key_types(self._stores[0].link, namespace)
             for what in strange.values():
-                self.report.note(namespace.name, what)
+                self._note(namespace, what)
             await self._compare_boards(namespace, frozenset(strange))
         except RedisRefused as error:
             key = keys.namespace(namespace.partition, namespace.id)
-            self.report.note(namespace.name, f"the rest is not verified, by what {key} tells of it: {error}")
+            self._note(namespace, f"the rest is not verified, by what {key} tells of it: {error}")
         except LedgerBehind as error:
             self._behind[p] = str(error)
             self.report.note(namespace.name, f"not verified: {error}")
@@ -101,7 +104,8 @@ class Verifier:
         stores = self._stores[0]
         snapshot = await read_snapshot(stores, namespace, spoilt)
         if snapshot is None:
-            self.report.note(namespace.name, "who is hidden changed all the time: its boards' sums are not verified")
+            what = "who is hidden changed all the time: its boards' sums are not verified"
+            self.report.note(namespace.name, what, AGAIN)
         elif await self._counts_twice(stores, namespace, snapshot):
             snapshot = None  # The duplicate is reported by itself, and its amount is in the sums.
         comparison = UserComparison(namespace, snapshot, self.report, spoilt)
@@ -109,10 +113,10 @@ class Verifier:
         await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
         doubtful = set(comparison.incomplete)
         for board, what in await snapshot.differences(stores) if snapshot else []:
-            self.report.note(namespace.name, f"board {board}, {what}")
+            self._note(namespace, f"board {board}, {what}")
             doubtful.add(board)
         for what in await snapshot.counts(stores) if snapshot else []:
-            self.report.note(namespace.name, what)
+            self._note(namespace, what)
         await self._find_orphans(stores, namespace, doubtful, spoilt)
 
     async def _counts_twice(self, stores: StoreConnections, namespace: Namespace, snapshot: BoardSnapshot) -> bool:
@@ -156,4 +160,8 @@ class Verifier:
             findings += await orphan_scores(stores, namespace, board) if namespace.rules.ranking == "dense" else []
             findings += await wrong_sums(stores, namespace, board) if namespace.rules.bounded_sums else []
             for what in findings:
-                self.report.note(namespace.name, what)
+                self._note(namespace, what)
+
+    def _note(self, namespace: Namespace, what: str) -> None:
+        """Redis differs from the ledger."""
+        self.report.note(namespace.name, what, repair_cure(namespace.name))

@@ -11,6 +11,7 @@ from time import monotonic
 
 from ..drivers.redis import REDIS_ERRORS, unavailable
 from ..model.errors import StoreUnavailable
+from ..model.text import count_text
 from ..store.apply import CallRefused
 from ..store.nodes import PartitionNodes
 from ..store.replicas import (
@@ -124,7 +125,9 @@ class ReplicaWait:
                 connected = read_connected(info)
                 if connected is not None and connected < self._need.replicas > count:
                     for waiter in late:
-                        waiter.fail(f"Redis has {connected} replicas, and {self._need.replicas} must hold it")
+                        waiter.fail(
+                            f"Redis has {count_text(connected, 'replica')}, and {self._need.replicas} must hold it"
+                        )
         except CallRefused as refusal:
             for waiter in waiters:
                 waiter.fail(f"Redis refuses to wait for its replicas: {refusal.detail}")
@@ -136,7 +139,7 @@ class ReplicaWait:
         """Those who wait on for a round that `count` replicas hold so far."""
         late = [waiter for waiter in waiters if not waiter.done.done()]
         for waiter in late:
-            waiter.cause = f"{count} of {self._need.replicas} replicas of Redis acknowledged it in time"
+            waiter.cause = f"{count} of {count_text(self._need.replicas, 'replica')} of Redis acknowledged it in time"
         return late
 
 

@@ -40,7 +40,8 @@ def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -
         code, output = verify(iso)
         (place,) = places(iso)
         why = f"{space}: the entry {place.split(':')[1]} of 'otter' could not be recorded (22P05 planted): "
-        assert (code, output) == (1, why + "see leaderboard dead-letters\n")
+        cure = f"mend the cause and run leaderboard dead-letters retry {place}, or drop {place}\n"
+        assert (code, output) == (1, why + cure)
         code, listed = command(iso, "list")
         assert code == 0
         assert [word in listed for word in (place, space, "otter", "bad", "22P05 planted")] == [True] * 5

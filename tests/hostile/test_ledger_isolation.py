@@ -104,7 +104,7 @@ def test_a_row_at_fault_is_set_aside_alone(iso: Isolation, state: str) -> None:
     ) == [(20, 4)]
     ((p, cause),) = iso.letters()
     assert (p, cause) == (iso.p, f"{state} planted")
-    assert "1 entries could not be recorded" in iso.degraded()
+    assert "1 entry could not be recorded" in iso.degraded()
 
 
 def test_a_key_of_meta_that_is_taken_sets_one_row_aside(iso: Isolation) -> None:

@@ -201,7 +201,7 @@ def test_letters_of_a_deleted_namespace_are_settled(iso: Isolation) -> None:
     assert len(places(iso)) == 2
     assert iso.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
     (left,) = places(iso)
-    assert "1 entries could not be recorded" in iso.degraded()
+    assert "1 entry could not be recorded" in iso.degraded()
     assert len(command(iso, "list")[1].splitlines()) == 2
     assert command(iso, "drop", left)[0] == 0
     assert "could not be recorded" not in iso.degraded()

@@ -168,7 +168,7 @@ def test_counts_that_fail_keep_no_other_partition_waiting(iso: Isolation) -> Non
     poison = number(iso, iso.sick)
     with iso.raising("22008", f"new.namespace_id = {poison}", table="user_buckets"):
         iso.grant(iso.sick, "g1")
-        go_on(iso, f"counts of partition {iso.p} fails: 22008")
+        go_on(iso, f"counts of partition {iso.p} fail: 22008")
         counted = "SELECT 1 FROM user_buckets WHERE namespace_id = %s"
         until(lambda: iso.sql(counted, number(iso, iso.well)), "another partition is not counted")
     iso.mended()
@@ -178,6 +178,6 @@ def test_a_table_that_is_locked_keeps_the_ledger_going(iso: Isolation) -> None:
     """A migration, or a forgotten transaction: everybody's states wait, and no grant does."""
     with psycopg.connect(iso.stack.postgres.url) as db:
         db.execute("LOCK TABLE visibility_intents IN ACCESS EXCLUSIVE MODE")
-        go_on(iso, "all states of users fails: 55P03")
+        go_on(iso, "all states of users fail: 55P03")
     iso.mended()
     until(lambda: "states of users" not in iso.degraded(), "what is mended is told on")

@@ -57,7 +57,7 @@ def test_a_full_log_is_reported_and_a_retry_still_learns_that_it_counted(own_sta
         assert [answer.status_code for answer in answers] == [201] * LOG_MAX + [503] * 3
         response = api.get("/readyz")
         assert response.status_code == 503
-        assert any("log_full" in cause for cause in response.json()["degraded"])
+        assert any("the log is full" in cause for cause in response.json()["degraded"])
         # A server that has only just come up knows no head yet: the retry is answered all the same.
         own_stack.restart_unready()
         assert grant(api, "b0").json()["status"] == "duplicate"

@@ -99,7 +99,8 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         assert (refused.returncode, "rebuild --from-redis" in refused.stderr) == (1, True), refused
         recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
         assert recorded.returncode == 0, recorded
-        assert "10 entries are lost, seq 13 to 22; of 5 users" in recorded.stdout
+        assert "the ledger lost 10 entries, seq 13 to 22; recorded " in recorded.stdout
+        assert " numbers of 5 users as Redis has them" in recorded.stdout
         own_stack.wait_ready()
         own_stack.wait_flushed()
         assert differences(before, namespace_state(own_stack.redis.url)) == []
@@ -204,7 +205,8 @@ def test_a_log_that_begins_behind_a_rebuild_is_no_letter(own_stack: Any) -> None
         until(lambda: api.get("/readyz").status_code == 503, "the partition stays open")
         recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
         assert recorded.returncode == 0, recorded
-        assert "10 entries are lost, seq 11 to 20; of 3 users" in recorded.stdout
+        assert "the ledger lost 10 entries, seq 11 to 20; recorded " in recorded.stdout
+        assert " numbers of 3 users as Redis has them" in recorded.stdout
         own_stack.wait_ready()
         own_stack.wait_flushed()
         assert differences(before, namespace_state(own_stack.redis.url)) == []

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.store import keys
+from app.verify.report import repair_cure
 from tests.support.checked_deployment import verify
 from tests.support.correction_driver import Space, scores
 
@@ -93,7 +94,7 @@ class Planted:
         self.p = int(key.split(b"}")[0].split(b"{")[1])
 
     def verify(self) -> list[str]:
-        return verify(self.stack)[1]
+        return [line.removesuffix(f": {repair_cure(self.name)}") for line in verify(self.stack)[1]]
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_an_older_redis_is_as_before(own_stack: Any) -> None:
         recovered = own_stack.run("recover", "--quiet")
         assert (recovered.returncode, recovered.stderr) == (0, "")
         assert "written anew" not in recovered.stdout
-        assert "are back" in recovered.stdout
+        assert "brought back" in recovered.stdout
         assert differences(before, namespace_state(own_stack.valkey.url)) == []
         own_stack.wait_ready()
         assert own_stack.run("recover").stdout == "ok: no partition is closed\n"
@@ -236,7 +236,7 @@ def test_a_mark_of_an_older_postgres_that_holds_no_more_hinders_nobody(own_stack
         refused = own_stack.run("rebuild", "--from-redis", "--quiet")
         assert f"run leaderboard recover --partition {p}" in refused.stderr, refused
         done = own_stack.run("recover", "--quiet")
-        assert (done.returncode, "1 entries behind seq 1 are back" in done.stdout) == (0, True), done
+        assert (done.returncode, "brought back 1 entry behind seq 1, of 1 user;" in done.stdout) == (0, True), done
         own_stack.start("persist")
         own_stack.start("serve")
         assert api.get("/v1/namespaces/one/boards/all").json()["entries"][0]["score"] == 6
@@ -256,7 +256,7 @@ def test_what_nobody_has_any_more_is_told_by_number(own_stack: Any) -> None:
         give(api, "a", "lost-1", "lost-2")
         bring_back(own_stack, older)
         wait_code(api, "/v1/namespaces/a/boards/all", "recovering")
-        assert "1 entries behind seq 1 are back" in own_stack.run("recover", "--quiet").stdout
+        assert "brought back 1 entry behind seq 1, of 1 user;" in own_stack.run("recover", "--quiet").stdout
         refused = api.post("/v1/namespaces/a/grants", json={"grant_id": "x", "user_id": "ann", "amount": 1}).json()
         assert "4 is acknowledged" in refused["detail"]
         settled = own_stack.run("recover", "--quiet")

@@ -117,7 +117,7 @@ def test_what_a_promoted_replica_lacks_comes_back(nodes: tuple[Stack, Nodes]) ->
         }
         done = stack.run("recover", "--quiet")
         assert (done.returncode, done.stderr) == (0, "")
-        assert "are back" in done.stdout
+        assert "brought back" in done.stdout
         assert "written anew" not in done.stdout
         stack.wait_ready()
         assert boards(client) == before

@@ -218,7 +218,7 @@ def test_verify_names_who_stands_elsewhere_in_line(planted: Planted) -> None:
         1,
         [
             f"{name}: 'ann', order on board all: {describe_tie_place(wrong_place)} in Redis, "
-            f"{describe_tie_place(place)} by the ledger"
+            f"{describe_tie_place(place)} by the ledger: run leaderboard repair --namespace {name}"
         ],
     )
     direct.hset(orders, "ann", "abc")

@@ -109,7 +109,7 @@ def test_a_replica_that_does_not_acknowledge_is_told_in_time(bench: Bench) -> No
     async def steps() -> list[str]:
         return list(await asyncio.gather(bench.wait(0, wait_s=2.0), bench.wait(1, wait_s=1.0)))
 
-    assert bench.time.run(steps()) == ["0 of 1 replicas of Redis acknowledged it in time"] * 2
+    assert bench.time.run(steps()) == ["0 of 1 replica of Redis acknowledged it in time"] * 2
     assert 2.0 <= bench.time.passed_s < 2.01
 
 

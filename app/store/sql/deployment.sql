@@ -24,11 +24,12 @@ UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 
 -- name: get_offsets
 -- How far the ledger has come in each partition: place and digest of its last entry.
-SELECT partition, epoch, seq, digest FROM partitions;
+SELECT partition, epoch, seq, digest FROM partitions ORDER BY partition;
 
 -- name: get_offsets_of
 -- The same of some partitions.
-SELECT partition, epoch, seq, digest FROM partitions WHERE partition = ANY($1::smallint[]);
+SELECT partition, epoch, seq, digest FROM partitions WHERE partition = ANY($1::smallint[])
+ORDER BY partition;
 
 -- name: get_offset
 -- How far the ledger has come in one partition, the epoch that must be over in its Redis, and the newest one.
@@ -57,7 +58,8 @@ RETURNING partition;
 
 -- name: get_fence_epochs
 -- The latest epoch of some partitions that is over.
-SELECT partition, fence_epoch FROM partitions WHERE partition = ANY($1::smallint[]);
+SELECT partition, fence_epoch FROM partitions WHERE partition = ANY($1::smallint[])
+ORDER BY partition;
 
 -- name: count_erasures
 -- How many erasures there were.

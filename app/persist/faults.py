@@ -46,12 +46,14 @@ class WorkUnit(NamedTuple):
     name: str = ""
 
     @property
+    def where(self) -> int | str:
+        """The partition; `all`: it is of none alone."""
+        return "all" if self.partition == EVERYWHERE else self.partition
+
+    @property
     def words(self) -> dict[str, object]:
-        """What a line of the log tells of it: what, in which partition (`all`: it is of none alone), and its name if
-        it has one."""
-        words: dict[str, object] = {"what": self.kind}
-        words["partition"] = "all" if self.partition == EVERYWHERE else self.partition
-        return words | ({"name": self.name} if self.name else {})
+        """What a line of the log tells of it: what, where, and its name if it has one."""
+        return {"what": self.kind, "partition": self.where, **({"name": self.name} if self.name else {})}
 
 
 def is_plural(kind: str) -> bool:
@@ -202,7 +204,7 @@ class Faults:
 
     @staticmethod
     def _gauge(unit: WorkUnit, code: str, step: int) -> None:
-        FAULTS.labels(unit.kind, str(unit.partition), code).inc(step)
+        FAULTS.labels(unit.kind, str(unit.where), code).inc(step)
 
 
 def is_lost(error: Exception) -> bool:

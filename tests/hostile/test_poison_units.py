@@ -124,7 +124,8 @@ def test_a_seal_and_a_head_that_fail_keep_nobody_waiting(iso: Isolation) -> None
         go_on(iso, f"seal of namespace {number(iso, spoilt)}")
         until(lambda: sealed(iso, beside, DAY), "another namespace's window is not sealed")
         iso.direct.hset(keys.meta(p), "generations", "none")
-        until(lambda: f"maintenance of partition {p} fails" in iso.degraded(), "the head is not told")
+        lost = f"partition {p}: damaged in Redis: {keys.meta(p)}: "
+        until(lambda: lost in iso.degraded(), "the head is not told")
         iso.well_goes_on()
     finally:
         iso.direct.delete(space)

@@ -111,7 +111,7 @@ def test_what_only_another_history_has_counts_again(own_stack: Any) -> None:
         wait_code(api, "/v1/namespaces/a/boards/all", "recovering")
         recovered = own_stack.run("recover", "--quiet")
         assert (recovered.returncode, recovered.stderr) == (0, ""), recovered
-        assert "7 entries that it had acknowledged count again" in recovered.stdout, recovered.stdout
+        assert "counted 7 acknowledged entries again, at other places" in recovered.stdout, recovered.stdout
         assert "grant 'other' revision 1 cannot come back: grant_conflict" in recovered.stdout
         assert "grant 'before-2' revision 2 cannot come back: revision_conflict" in recovered.stdout
         own_stack.wait_ready()

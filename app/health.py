@@ -31,6 +31,14 @@ FAULT_LINES_MAX = 20
 FAULTS_READ_MAX = 1_000
 
 
+class _FaultText(NamedTuple):
+    """What partitions with the same fault share: the kind and the name of the work, and why it fails."""
+
+    kind: str
+    name: str
+    cause: str
+
+
 class _LedgerState(NamedTuple):
     """What Postgres tells, compared with Redis. faults: the work of persisters that fails now; letters: how many
     entries could not be recorded; lag: what the ledger lacks, in entries (None: unknown); unread: by partition, why its
@@ -131,11 +139,11 @@ class Health:
 def _fault_lines(ledger: _LedgerState, refusals: Mapping[int, str]) -> list[str]:
     """A line for each fault; partitions with the same one share it. A fault that only repeats one of the refusals is
     left out. refusals: by partition, why it takes no grants."""
-    by_fault: dict[tuple[str, str, str], list[int]] = {}
+    by_fault: dict[_FaultText, list[int]] = {}
     for row in ledger.faults:
         if not _repeats(row, refusals.values()):
-            by_fault.setdefault((row["kind"], row["name"], row["cause"]), []).append(row["partition"])
-    lines = [_fault_line(*fault, partitions) for fault, partitions in by_fault.items()][:FAULT_LINES_MAX]
+            by_fault.setdefault(_FaultText(row["kind"], row["name"], row["cause"]), []).append(row["partition"])
+    lines = [_fault_line(fault, partitions) for fault, partitions in by_fault.items()][:FAULT_LINES_MAX]
     if ledger.letters:
         entries = count_text(ledger.letters, "entry", "entries")
         lines.append(f"{entries} could not be recorded: run leaderboard dead-letters list")
@@ -150,7 +158,8 @@ def _repeats(row: asyncpg.Record, refusals: Collection[str]) -> bool:
     return is_mark or any(cause in refusal for refusal in refusals)
 
 
-def _fault_line(kind: str, name: str, cause: str, partitions: list[int]) -> str:
+def _fault_line(fault: _FaultText, partitions: list[int]) -> str:
+    kind, name, cause = fault
     where = "" if partitions[0] < 0 else f" of {partitions_text(partitions)}"
     if kind in (LEDGER, LOG):
         return f"the {kind}{where} stops: {cause}"

@@ -34,7 +34,7 @@ async def _repair(settings: Settings, quiet: bool, names: list[str]) -> None:
         again = await verify_stores(settings, quiet, damaged)
         others = [finding for finding in report.findings if finding.where not in damaged]
         for finding in others:
-            again.note(finding.where, finding.what, finding.cure)
+            again.note(finding.where, finding.what, cure=finding.cure)
         report = again
     print_findings(report)
     if report.findings:

@@ -56,7 +56,8 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
     await check_archives(stores, namespace, report)
     for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
-            report.note(name, *_dead_letter(namespace.partition, row))
+            what, cure = _dead_letter(namespace.partition, row)
+            report.note(name, what, cure=cure)
 
 
 def _dead_letter(p: int, row: asyncpg.Record) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class Report:
     numbers: int = 0
     namespaces: int = 0
 
-    def note(self, where: str, what: str, cure: str = "") -> None:
+    def note(self, where: str, what: str, *, cure: str = "") -> None:
         """Adds a finding."""
         if len(self.findings) < FINDINGS_MAX:
             self.findings[Finding(where, what, cure)] = None

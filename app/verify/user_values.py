@@ -41,7 +41,7 @@ class UserComparison:
         after = await read_visibilities(stores, self._namespace, numbers)
         if values is None:
             what = f"boards came and went all the time: {count_text(len(users), 'user')} not verified"
-            self._report.note(self._namespace.name, what, AGAIN)
+            self._report.note(self._namespace.name, what, cure=AGAIN)
             return
         board_names, actual = values
         await stores.wait_for_ledger(p, max(user.seq for user in actual))
@@ -130,7 +130,7 @@ class UserComparison:
         return decimal_text(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
 
     def _note(self, what: str) -> None:
-        self._report.note(self._namespace.name, what, repair_cure(self._namespace.name))
+        self._report.note(self._namespace.name, what, cure=repair_cure(self._namespace.name))
 
 
 def _name(cell: str) -> str:

@@ -105,7 +105,7 @@ class Verifier:
         snapshot = await read_snapshot(stores, namespace, spoilt)
         if snapshot is None:
             what = "who is hidden changed all the time: its boards' sums are not verified"
-            self.report.note(namespace.name, what, AGAIN)
+            self.report.note(namespace.name, what, cure=AGAIN)
         elif await self._counts_twice(stores, namespace, snapshot):
             snapshot = None  # The duplicate is reported by itself, and its amount is in the sums.
         comparison = UserComparison(namespace, snapshot, self.report, spoilt)
@@ -164,4 +164,4 @@ class Verifier:
 
     def _note(self, namespace: Namespace, what: str) -> None:
         """Redis differs from the ledger."""
-        self.report.note(namespace.name, what, repair_cure(namespace.name))
+        self.report.note(namespace.name, what, cure=repair_cure(namespace.name))

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .http.bodies import JSON, MSGPACK, encode_json
+from .model.csv_cells import CSV
 from .routes import ROUTES, Route
 from .schemas import Schema, components, ref
 from .write.acknowledgements import LEVELS
@@ -36,6 +37,8 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     answers = {status: _answer(route.summary, None if status == "204" else route.answer) for status in route.statuses}
+    if route.has_csv:
+        answers["200"]["content"][CSV] = {"schema": {"type": "string"}}
     if route.has_etag:
         answers["304"] = {"description": "Unchanged since the ETag in If-None-Match"}
     problem = {"application/problem+json": {"schema": ref("Problem")}}

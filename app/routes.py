@@ -56,7 +56,8 @@ class Route(NamedTuple):
 
     handler: a function of a Request, or an object that is an ASGI application. query: names of its parameters.
     answer: the schema of every status but 204, which has no body. has_etag: whether it takes If-None-Match.
-    is_hot: the fast path answers it, so the handler is an ASGI application. is_described: whether OpenAPI names it.
+    has_csv: whether it answers text/csv, too. is_hot: the fast path answers it, so the handler is an ASGI application.
+    is_described: whether OpenAPI names it.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Route(NamedTuple):
     answer: Schema = OBJECT
     statuses: tuple[str, ...] = ("200",)
     has_etag: bool = False
+    has_csv: bool = False
     is_hot: bool = False
     is_described: bool = True
 
@@ -109,9 +111,9 @@ ROUTES = (
           "Grant points", query=("rank", "backfill", "ack"), body=one_or_batch(Grant), answer=RECEIPTS,
           statuses=_CREATED, is_hot=True),
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
-          "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, is_hot=True),
+          "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
-          "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE)),
+          "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE), has_csv=True),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
           "Grant across namespaces", query=("atomic", "rank", "backfill", "ack"),
           body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),
@@ -147,7 +149,7 @@ ROUTES = (
     Route("POST", f"{_USER}/hide", _ADMIN, lambda h: h.users.hide_in, "Take a user off its boards", statuses=_CHANGED),
     Route("POST", f"{_USER}/unhide", _ADMIN, lambda h: h.users.unhide_in, "Show them there again", statuses=_CHANGED),
     Route("GET", f"{_USER}/grants", _READ, lambda h: h.grant_history.of_user,
-          "A user's grants", query=(*_RANGE, *_PAGE)),
+          "A user's grants", query=(*_RANGE, *_PAGE), has_csv=True),
     Route("GET", f"{_USER}/explain", _READ, lambda h: h.grant_history.explain,
           "Why a score is what it is", query=("window", *_PAGE)),
     Route("GET", f"{_USER}/activity", _PUBLIC, lambda h: h.activity.of_user,

@@ -20,7 +20,8 @@ from .authorizer import ReadAuthorizer
 from .board_bodies import BoardEntry, board_body
 from .board_parameters import BoardParameters, parse_parameters
 from .board_ref import BoardRef, find_board
-from .conditional import RenderedResponse, answer_with_etag
+from .conditional import RenderedResponse
+from .csv_answers import board_answer, wants_csv
 from .grant_history import moment_of
 from .historical_boards import HistoricalBoards, history_cursor
 from .includes import with_includes
@@ -60,11 +61,11 @@ class BoardHandlers:
             board = find_board(namespace, params["window"], parameters.category, self._clock())
             name, view = board.name, parameters.view_in(namespace)
             call = board_call(namespace, name, view, parameters.ranking)
-            if parameters.include:
+            if parameters.include or wants_csv(scope):
                 # Includes change with grants on other boards and with the day, so the board's version does not cover
-                # them.
+                # them. Tables are not cached: they are fetched once.
                 body = await self._body(board, view, parameters, await self._batcher.call(call))
-                response: Response = answer_with_etag(Request(scope), namespace, body)
+                response: Response = board_answer(Request(scope), namespace, body)
                 continue
             answer = await self._cache.look(scope, namespace, CachedQuestion(name, (view, parameters.ranking), call))
             if isinstance(answer, CacheMiss):
@@ -91,7 +92,7 @@ class BoardHandlers:
                 body = await self._body_as_of(board, parameters, as_of)
             if compare_to is not None:
                 body |= await self._rank_changes(board, parameters, body["entries"], compare_to)
-            response = answer_with_etag(Request(scope), namespace, body, is_heavy=not body["lag_seq"])
+            response = board_answer(Request(scope), namespace, body, is_heavy=not body["lag_seq"])
         return response
 
     async def _body(self, board: BoardRef, view: BoardView, parameters: BoardParameters, reply: Any) -> dict[str, Any]:

@@ -88,6 +88,19 @@ def answer_with_etag(
     """A response whose tag is the digest of its body, for answers without a version; 304 if the client has it. headers:
     further ones."""
     data, media = encode(request.scope, body)
+    return tagged_answer(request, namespace, data, media, is_heavy=is_heavy, headers=headers)
+
+
+def tagged_answer(
+    request: Request,
+    namespace: Namespace | None,
+    data: bytes,
+    media: str,
+    *,
+    is_heavy: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The same of a body that is encoded already."""
     tag = f'"{digest(data)}"'
     if matches(header(request.scope, b"if-none-match"), tag):
         rendered = not_modified(namespace, tag, is_heavy)

@@ -30,6 +30,7 @@ from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_change_call
 from .authorizer import ReadAuthorizer
 from .board_ref import find_window
+from .csv_answers import grants_answer
 from .lost_scores import with_lost_cells
 
 #: Grants of a page; a client turns the page for more.
@@ -80,7 +81,7 @@ class GrantHistory:
         user = _path_id(request, "user")
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
             body = await self._page(admission.namespace, user, request.query_params, limit)
-        return answer(request, body)
+        return grants_answer(request, admission.namespace, body)
 
     async def explain(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}/explain`: which grants make a score."""

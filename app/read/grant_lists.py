@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..drivers.postgres import Postgres
-from ..http.bodies import answer, check_query, query_int
+from ..http.bodies import check_query, query_int
 from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid
 from ..model.text import check_label
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
 from .authorizer import ReadAuthorizer
+from .csv_answers import grants_answer
 from .grant_history import grant_body
 
 #: Grants of a page; a client turns the page for more.
@@ -57,7 +58,7 @@ class GrantLists:
                 "next_cursor": _cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None,
                 "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
             }
-        return answer(request, body)
+        return grants_answer(request, namespace, body)
 
 
 def _source_of(source: str | None, source_id: str | None) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .access.secret_box import read_secret_box
 from .admin.erasures import Erasures
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
@@ -27,6 +28,8 @@ from .read.user_ranks import UserRankHandlers
 from .services import Services
 from .store.board_reader import BoardReader
 from .store.rules_lock import RulesLock
+from .webhooks.handlers import WebhookHandlers
+from .webhooks.webhook_registry import WebhookRegistry
 from .write.correction_handlers import CorrectionHandlers
 from .write.corrections import Corrector
 from .write.grant_handlers import GrantHandlers
@@ -56,6 +59,7 @@ class Handlers:
     namespaces: NamespaceHandlers
     profiles: ProfileHandlers
     users: UserHandlers
+    webhooks: WebhookHandlers
     health: Health
     openapi: Endpoint
     page: Endpoint
@@ -112,6 +116,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
             keyring=s.keyring,
             rate_limit=rate_limit,
         ),
+        webhooks=_webhooks(s),
         health=_health(s),
         openapi=openapi,
         page=page,
@@ -174,6 +179,12 @@ def _namespaces(s: Services, gate: StateGate) -> NamespaceHandlers:
         gate=gate,
         key_namespaces_max=s.settings.key_namespaces_max if s.settings.quotas == "on" else None,
     )
+
+
+def _webhooks(s: Services) -> WebhookHandlers:
+    takes_loopback = s.settings.webhook_loopback == "on"
+    registry = WebhookRegistry(s.postgres.writes, read_secret_box(s.settings), takes_loopback=takes_loopback)
+    return WebhookHandlers(registry, s.keyring)
 
 
 def _health(s: Services) -> Health:

@@ -51,3 +51,8 @@ FAULTS = Gauge(
     "leaderboard_faults", "Work of the persister that fails and is tried again", ["kind", "partition", "cause"]
 )
 CLOCK_SKEW = Gauge("leaderboard_clock_skew_seconds", "How far a store's clock is ahead of this persister's", ["store"])
+WEBHOOK_ATTEMPTS = Counter(
+    "leaderboard_webhook_attempts_total", "Attempts to deliver to webhooks, and messages given up", ["outcome"]
+)
+WEBHOOK_SECONDS = Histogram("leaderboard_webhook_attempt_seconds", "One attempt, from the look-up to the answer")
+WEBHOOKS_STOPPED = Gauge("leaderboard_webhooks_stopped", "Webhooks to which nothing is delivered")

@@ -12,6 +12,7 @@ from .model.correction import Edit
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import NamespaceProfile, Profile
+from .model.webhook import WebhookRequest
 from .read.activity import UserActivityRequest
 from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
 from .read.includes import FullEntry
@@ -20,6 +21,7 @@ from .read.totals import UsersRequest
 from .schemas import (
     ACTIVITY,
     BOARD_STATS,
+    DELIVERIES,
     EVENT_LIST,
     OBJECT,
     RANKED_STATS,
@@ -34,6 +36,7 @@ from .schemas import (
     one_or_batch,
     ref,
 )
+from .webhooks.handlers import ResendRequest
 from .write.correction_handlers import Correction, VoidRequest
 from .write.receipts import CorrectionReceipt
 
@@ -85,12 +88,14 @@ _PUBLIC_EACH = RequiredScope("read", "each", is_public=True)
 _READ, _READ_ALL = RequiredScope("read"), RequiredScope("read", "all")
 _WRITE, _WRITE_EACH, _WRITE_ALL = RequiredScope("write"), RequiredScope("write", "each"), RequiredScope("write", "all")
 _ADMIN, _ADMIN_ALL = RequiredScope("admin"), RequiredScope("admin", "all")
+_ADMIN_EACH = RequiredScope("admin", "each")
 _ANYBODY = RequiredScope(None)
 
 _NAMESPACE = "/v1/namespaces/{namespace}"
 _BOARD = f"{_NAMESPACE}/boards/{{window}}"
 _GRANT = f"{_NAMESPACE}/grants/{{grant_id}}"
 _USER = f"{_NAMESPACE}/users/{{user}}"
+_WEBHOOK = "/v1/webhooks/{id}"
 
 _PAGE = ("cursor", "limit")
 _RANGE = ("since", "until")
@@ -187,6 +192,17 @@ ROUTES = (
           "Show them again", statuses=_CHANGED),
     Route("GET", "/v1/users/{user}/standings", _PUBLIC_EACH, lambda h: h.user_ranks.everywhere,
           "Where a user stands everywhere", query=_PAGE),
+    Route("GET", "/v1/webhooks", _ADMIN_EACH, lambda h: h.webhooks.list,
+          "The webhooks whose namespaces the key covers", answer=object_of(webhooks=list_of(ref("Webhook")))),
+    Route("GET", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.get, "One webhook", answer=ref("Webhook")),
+    Route("PUT", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.put,
+          "Have events sent to a URL", body=ref(WebhookRequest), answer=ref("Webhook"), statuses=_CREATED),
+    Route("DELETE", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.delete, "End that", statuses=("204",)),
+    Route("GET", f"{_WEBHOOK}/deliveries", _ADMIN_EACH, lambda h: h.webhooks.deliveries,
+          "What was sent", query=("state", *_PAGE), answer=DELIVERIES),
+    Route("POST", f"{_WEBHOOK}/resend", _ADMIN_EACH, lambda h: h.webhooks.resend,
+          "Send it once more", body=ref(ResendRequest), answer=object_of(message_ids=list_of({"type": "string"})),
+          statuses=("202",)),
     Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "The process is up"),
     Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready, "Writes are taken", statuses=("200", "503")),
     Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "What Prometheus reads", is_described=False),

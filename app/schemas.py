@@ -10,10 +10,12 @@ from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import NamespaceProfile, Profile
+from .model.webhook import WebhookRequest, WebhookSettings
 from .read.activity import UserActivityRequest
 from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
 from .read.includes import FullEntry
 from .read.totals import UsersRequest
+from .webhooks.handlers import STATES, ResendRequest
 from .write.correction_handlers import Correction, VoidRequest
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
@@ -22,7 +24,7 @@ Schema = dict[str, Any]
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _READ = (
     *(FullEntry, UsersRequest, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
-    *(Profile, NamespaceProfile),
+    *(Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest),
 )
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
@@ -137,6 +139,29 @@ TRENDS = list_of(
         },
     }
 )
+_WEBHOOK_STATE = object_of(
+    **dict.fromkeys(("id", "key_id"), _TEXT),
+    state={"enum": ["active", "stopped"]},
+    stop_reason=_MAYBE_TEXT,
+    **dict.fromkeys(("created_at", "updated_at"), _MOMENT),
+    previous_secret_until=_MAYBE_MOMENT,
+    secret={"type": "string", "description": "Shown once: where it is new."},
+)
+WEBHOOK: Schema = {"allOf": [ref(WebhookSettings), _WEBHOOK_STATE]}
+DELIVERIES = object_of(
+    deliveries=list_of(
+        object_of(
+            **dict.fromkeys(("message_id", "type"), _TEXT),
+            state={"enum": list(STATES)},
+            attempts=_INTEGER,
+            **dict.fromkeys(("first_attempt_at", "last_attempt_at"), _MOMENT),
+            next_attempt_at=_MAYBE_MOMENT,
+            status={"type": ["integer", "null"]},
+            error=_MAYBE_TEXT,
+        )
+    ),
+    next_cursor=_MAYBE_TEXT,
+)
 RECEIPTS: Schema = {"oneOf": [ref(Receipt), ref(RankedReceipt), ref("Batch")]}
 
 
@@ -151,4 +176,4 @@ def components() -> dict[str, Schema]:
     _, schemas = msgspec.json.schema_components(_TYPES, schema_hook=number, ref_template=_REF + "{name}")
     for kind in (Grant, NamedGrant):
         schemas[kind.__name__]["properties"]["amount"] = NUMBER
-    return {**schemas, "Problem": PROBLEM, "Batch": BATCH, "Board": BOARD}
+    return {**schemas, "Problem": PROBLEM, "Batch": BATCH, "Board": BOARD, "Webhook": WEBHOOK}

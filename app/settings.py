@@ -85,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     maintenance_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = msgspec.field(
         default=5.0, name="chores_s"
     )
+    #: Encrypts the secrets of webhooks: a file with 32 bytes in base64, or these themselves; the same for all servers
+    #: and persisters. Several, with commas between: the first encrypts, all decrypt. `leaderboard dev` makes one.
+    webhook_key: str | None = None
+    #: `on`: webhooks may go to this machine itself, with http too: to try them out.
+    webhook_loopback: Literal["on", "off"] = "off"
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
     #: WebSockets of a key, in each process; beyond them a new one is refused.

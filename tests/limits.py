@@ -24,6 +24,7 @@ PARTS = {
     "Reading": "app/read",
     "Live": "app/live",
     "Persister": "app/persist",
+    "Webhooks": "app/webhooks",
     "Connections to the stores": "app/drivers",
     "Stores": "app/store",
     "Model": "app/model",

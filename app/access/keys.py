@@ -39,6 +39,13 @@ class Principal:
                 return True
         return False
 
+    def covers(self, scope: str, pattern: str) -> bool:
+        """Whether one scope covers every name that a pattern matches, in which only `*` is special. O(scopes)."""
+        return any(
+            name in (scope, "admin") and _covers(own, pattern)
+            for name, _, own in (granted.partition(":") for granted in self.scopes)
+        )
+
     def may_all(self, scope: str) -> bool:
         """Whether a scope covers the whole deployment: only the pattern `*` does."""
         return f"{scope}:*" in self.scopes or "admin:*" in self.scopes
@@ -115,6 +122,21 @@ def can_match(pattern: str) -> bool:
     parts = _PATTERN_PART.findall(pattern)
     shortest = "".join("x" for part in parts if part != "*")
     return "".join(parts) == pattern and (not shortest or NAMESPACE_NAME.fullmatch(shortest) is not None)
+
+
+def _covers(pattern: str, other: str) -> bool:
+    """Whether a pattern matches all that another one does: its `*` alone matches that one's `*`."""
+
+    def expression(part: str) -> str:
+        if part == "*":
+            return ".*"
+        inside = part[1:-1].replace("!", "^", 1) if part.startswith("[") else ""
+        return f"(?=[A-Za-z0-9._-])[{inside}]" if inside else "[A-Za-z0-9._-]" if part == "?" else re.escape(part)
+
+    try:
+        return re.fullmatch("".join(map(expression, _PATTERN_PART.findall(pattern))), other) is not None
+    except re.error:  # A set such as [z-a] matches nothing.
+        return False
 
 
 def new_key(scopes: tuple[str, ...]) -> tuple[str, KeyRecord]:

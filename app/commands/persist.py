@@ -17,8 +17,9 @@ from ..persist.worker import Worker
 from ..recover.auto_recovery import AutoRecovery
 from ..settings import Settings, read_settings
 from ..store.partitions import check_store
-from ..task_end import cancel_and_wait
+from ..task_end import cancel_and_wait, end_all
 from ..tune_gc import tune_gc
+from ..webhooks.deliverer import Deliverer
 
 log = structlog.get_logger()
 
@@ -47,12 +48,13 @@ async def _persist(settings: Settings) -> None:
     tune_gc()
     task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
     recovery = asyncio.ensure_future(AutoRecovery(settings).run())
+    deliverer = asyncio.ensure_future(Deliverer(settings).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     stop = asyncio.ensure_future(stop_requested.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
-    await cancel_and_wait(recovery)
+    await end_all([recovery, deliverer])
     await cancel_and_wait(task)
     if not task.cancelled():
         task.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -75,6 +76,13 @@ class DataFolder:
             key = f"lb_dev_{secrets.token_hex(16)}"
             self._write(file, key + "\n")
             return key
+
+    def webhook_key(self) -> Path:
+        """The file with the key that encrypts the secrets of webhooks. The first call makes it."""
+        file = self.path / "webhook_key"
+        if not file.exists():
+            self._write(file, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+        return file
 
     def write_run(self, run: dict[str, object]) -> None:
         """Write run.json atomically. Only its owner can read it, because it holds the key."""

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from heapq import merge
 from typing import Any, NamedTuple
 
-import asyncpg
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,22 +13,11 @@ from ..access.keys import Keyring
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
 from ..model.cursor_problem import cursor_problem
-from ..model.entry import LogEntry
 from ..model.errors import Invalid, no_namespace
-from ..model.event import (
-    OF_AUDIT,
-    OF_LEDGER,
-    AuditEvent,
-    Edited,
-    Event,
-    GrantEvent,
-    LedgerEvent,
-    LossRecorded,
-    WindowSealed,
-)
+from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Event, LedgerEvent
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
-from ..model.visibility import visible_name
+from ..store.event_rows import audit_event, ledger_event
 from ..store.log import lag_behind
 from ..store.namespace_cache import namespace_from_row
 from ..store.read_batcher import ReadBatcher
@@ -45,7 +32,6 @@ _SEQ_MAX = 2**63 - 1
 _CURSOR = re.compile(r"\d{1,19}\.\d{1,19}\.\d{1,19}", re.ASCII)
 _KINDS = {str(kind.__struct_config__.tag): name for name, kind in OF_LEDGER.items()}
 _TYPES = (*_KINDS, *OF_AUDIT)
-_unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 
 class Cursor(NamedTuple):
@@ -176,7 +162,7 @@ class EventHandlers:
             return []
         narrowed = (ask.actor, ask.session_id, ask.limit, _SEQ_MAX if scan_end is None else scan_end)
         rows = await self._postgres.fetch("get_ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
-        return [_ledger_event(namespace, row) for row in rows]
+        return [ledger_event(namespace, row) for row in rows]
 
     async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: EventParameters) -> list[AuditEvent]:
         types = [name for name in ask.types if name in OF_AUDIT]
@@ -185,45 +171,4 @@ class EventHandlers:
         rows = await self._postgres.fetch(
             "get_audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
         )
-        return [_audit_event(namespace, row) for row in rows]
-
-
-def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
-    kind = OF_LEDGER[row["kind"]]
-    if kind is WindowSealed:
-        return WindowSealed(
-            at=row["recorded_at"], actor=None, seq=row["seq"], epoch=row["epoch"], window=row["grant_id"]
-        )
-    fields: dict[str, Any] = {
-        "at": row["recorded_at"],
-        "user_id": visible_name(row["user"]),
-        **{name: row[name] for name in ("actor", "seq", "epoch")},
-    }
-    if issubclass(kind, (GrantEvent, LossRecorded)):
-        fields |= {
-            "change": namespace.number(row["score_delta"]),
-            "score": namespace.number_or_none(row["score"]),
-        }
-    if not issubclass(kind, GrantEvent):
-        return kind(**fields)
-    fields |= {
-        # A duplicate's row has a name of its own. The grant that it repeats is in the dead letters' table.
-        "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
-        "amount": namespace.number(row["amount"]),
-    }
-    same = ("revision", "category", "source", "source_id", "action", "session_id")
-    fields |= {name: row[name] for name in (*same, "granted_at")}
-    if "reason" in kind.__struct_fields__:
-        fields["reason"] = row["reason"]
-    if kind is Edited:
-        fields["previous_amount"] = namespace.number(row["previous_amount"])
-    return kind(**fields)
-
-
-def _audit_event(namespace: Namespace, row: asyncpg.Record) -> AuditEvent:
-    body = msgspec.json.decode(row["body"], type=dict[str, Any])
-    if body.pop("user_number", None) is not None:
-        body["user_id"] = visible_name(row["user"])
-    if "change" in body:
-        body["change"] = namespace.number(body["change"])
-    return OF_AUDIT[row["type"]](at=row["at"], actor=row["actor"], audit_id=row["id"], **body)
+        return [audit_event(namespace, row) for row in rows]

@@ -55,6 +55,7 @@ ASIDE = {
         "delete_changed_archive_rows",
         "copy_tie_places",
         "get_entries_before",
+        "find_webhook_entries",
     ),
     *("create_namespace", "get_profiles", "hide_user_in_archives", "clear_sources_of_user", "has_ledger_rows"),
 }

@@ -50,6 +50,12 @@ INSERT INTO profiles (user_number, display_name) SELECT i, 'name ' || i FROM gen
 INSERT INTO hidden_users (user_number, by_admin) SELECT i * 100, true FROM generate_series(1, 20) AS i;
 INSERT INTO visibility_intents (user_number, name, version, desired_state, pending_partitions)
     SELECT i * 100, 'u' || i * 100, i, 'hide', '{{}}' FROM generate_series(1, 20) AS i;
+INSERT INTO webhooks (id, api_key_id, settings, secret)
+    SELECT 'w' || i, 'k1', '{{}}', 's' FROM generate_series(1, 50) AS i;
+INSERT INTO webhook_offsets SELECT w, p, 1, 1 FROM generate_series(1, 50) AS w, generate_series(-1, 3) AS p;
+INSERT INTO webhook_deliveries (webhook, message_id, type, place, state)
+    SELECT w, 'm' || i, 'granted', '{{}}', CASE WHEN i % 50 = 0 THEN 'dead' ELSE 'delivered' END
+    FROM generate_series(1, 50) AS w, generate_series(1, 200) AS i;
 INSERT INTO grant_meta (namespace_id, partition, epoch, seq, meta)
     SELECT namespace_id, partition, epoch, seq, '{{"a": 1}}' FROM ledger WHERE kind = 'grant' AND seq % 3 = 0;
 INSERT INTO audit (namespace_id, type, actor, body)

@@ -7,6 +7,19 @@ SELECT count(*) AS entries, max(seq) AS seq FROM (
     (SELECT seq FROM ledger
      WHERE partition = partition_of($1) AND namespace_id = $1 AND session_id = $4 AND seq > $2 ORDER BY seq LIMIT $5)) AS looked;
 
+-- fragment: event_columns
+-- What an event says of a row `l` of the ledger.
+coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
+       l.grant_id, l.revision, coalesce(l.amount, l.entry_amount) AS amount, l.score_delta, l.score, l.category, l.source,
+       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.amount AS previous_amount,
+       s.entry AS claimed
+
+-- fragment: event_tables
+-- What the columns of an event are read from, beside the row `l`.
+LEFT JOIN users u ON u.number = l.user_number
+-- include: replaced_by_row (partition = {{partition}})
+LEFT JOIN dead_letters s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
+
 -- name: get_ledger_events
 -- A namespace's entries of some kinds after a seq, oldest first, with what a correction matches. Each branch has its index
 -- and runs only where its filter is asked for: O(kinds × (log n + limit)), or by actor or session O(theirs between the seqs).
@@ -24,15 +37,11 @@ WITH picked AS (
     (SELECT l.epoch, l.seq FROM ledger l
      WHERE l.partition = partition_of($1) AND l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND l.seq <= $7
        AND ($4::text IS NULL OR l.actor = $4) AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6))
-SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
-       l.grant_id, l.revision, coalesce(l.amount, l.entry_amount) AS amount, l.score_delta, l.score, l.category, l.source,
-       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.amount AS previous_amount,
-       s.entry AS claimed
+SELECT
+-- include: event_columns
 FROM (SELECT * FROM picked ORDER BY seq LIMIT $6) AS p
 JOIN ledger l ON l.partition = partition_of($1) AND l.epoch = p.epoch AND l.seq = p.seq
-LEFT JOIN users u ON u.number = l.user_number
--- include: replaced_by_row (partition = partition_of($1))
-LEFT JOIN dead_letters s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
+-- include: event_tables (partition = partition_of($1))
 ORDER BY l.seq;
 
 -- name: get_audit_events

@@ -1,0 +1,91 @@
+-- name: try_deliverer_lock
+-- Whether this session is the one that delivers; it is until it ends. $1 is the lock's number.
+SELECT pg_try_advisory_lock($1) AS is_deliverer;
+
+-- name: get_webhooks_to_deliver
+-- All webhooks, with what a delivery needs of each, and its key if that is in the table. O(webhooks).
+SELECT w.number, w.version, w.id, w.api_key_id, w.api_key_hash, w.settings::text, w.stop_reason, w.is_gone,
+       k.scopes AS scopes
+FROM webhooks w LEFT JOIN api_keys k ON k.id = w.api_key_id AND k.revoked_at IS NULL ORDER BY w.number;
+
+-- name: get_webhook_rights
+-- Of one webhook, what an attempt needs: its secrets, and its key if that is there and not revoked. O(log n).
+SELECT w.version, w.secret, CASE WHEN w.previous_secret_until > now() THEN w.previous_secret END AS previous_secret, k.scopes
+FROM webhooks w LEFT JOIN api_keys k ON k.id = w.api_key_id AND k.revoked_at IS NULL WHERE w.number = $1;
+
+-- name: stop_webhook
+-- Why nothing is delivered to a webhook; null: it is.
+UPDATE webhooks SET stop_reason = $2, is_gone = is_gone OR $3 WHERE number = $1;
+
+-- name: get_webhook_offsets
+-- How far a webhook was told of each partition. O(partitions).
+SELECT partition, epoch, seq FROM webhook_offsets WHERE webhook = $1;
+
+-- name: put_webhook_offsets
+-- How far it was told of some partitions. No row where the webhook was deleted. O(partitions).
+INSERT INTO webhook_offsets SELECT w.number, o.partition, o.epoch, o.seq
+FROM webhooks w, unnest($2::smallint[], $3::int[], $4::bigint[]) AS o (partition, epoch, seq) WHERE w.number = $1
+ON CONFLICT (webhook, partition) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq;
+
+-- name: get_webhook_retries
+-- What waits for its next attempt.
+SELECT stream, message_id, attempts, first_attempt_at, next_attempt_at, clock_timestamp() AS now
+FROM webhook_retries WHERE webhook = $1;
+
+-- name: put_webhook_retry
+-- An attempt at the first message of a stream failed: the next one follows in $4 seconds.
+INSERT INTO webhook_retries (webhook, stream, message_id, attempts, first_attempt_at, next_attempt_at)
+SELECT number, $2, $3, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => $4) FROM webhooks WHERE number = $1
+ON CONFLICT (webhook, stream) DO UPDATE SET
+    message_id = excluded.message_id, attempts = webhook_retries.attempts + 1, next_attempt_at = excluded.next_attempt_at
+RETURNING attempts, first_attempt_at, clock_timestamp() AS now;
+
+-- name: delete_webhook_retry
+-- The first message of a stream waits no more.
+DELETE FROM webhook_retries WHERE webhook = $1 AND stream = $2;
+
+-- name: note_webhook_delivery
+-- What became of a message: its state, the status that was answered, or the error. No row where the webhook was deleted.
+INSERT INTO webhook_deliveries AS d (webhook, message_id, type, place, state, attempts, status, error)
+SELECT number, $2, $3, $4::json, $5, 1, $6, $7 FROM webhooks WHERE number = $1
+ON CONFLICT (webhook, message_id) DO UPDATE SET
+    state = excluded.state, attempts = d.attempts + 1, last_attempt_at = clock_timestamp(), status = excluded.status,
+    error = excluded.error;
+
+-- name: trim_webhook_deliveries
+-- Forgets what was delivered before the latest $2 messages. O(what is forgotten + $2).
+DELETE FROM webhook_deliveries WHERE webhook = $1 AND state = 'delivered' AND number < (
+    SELECT min(number) FROM (
+        SELECT number FROM webhook_deliveries WHERE webhook = $1 AND state = 'delivered' ORDER BY number DESC LIMIT $2) AS latest);
+
+-- name: get_webhook_resend
+-- The first of the messages that are to be sent once more. O(log n).
+SELECT message_id, type, place::text FROM webhook_deliveries
+WHERE webhook = $1 AND state = 'resend' ORDER BY number LIMIT 1;
+
+-- name: find_webhook_entries
+-- Of some partitions ($1), behind a place each ($2, $3): which of their next $6 entries are of some kinds ($4) and of namespaces
+-- of a pattern ($5), in order; and, where kind is null, how far each was looked at. O(partitions × $6).
+WITH scan AS MATERIALIZED (
+    SELECT c.partition, l.epoch, l.seq, l.namespace_id, l.kind, l.recorded_at
+    FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS c (partition, epoch, seq)
+    CROSS JOIN LATERAL (
+        SELECT epoch, seq, namespace_id, coalesce(verb, kind) AS kind, recorded_at FROM ledger
+        WHERE partition = c.partition AND (epoch, seq) > (c.epoch, c.seq) ORDER BY epoch, seq LIMIT $6) AS l)
+(SELECT s.partition, s.epoch, s.seq, s.kind, s.recorded_at
+ FROM scan s JOIN namespaces n ON n.id = s.namespace_id
+ WHERE s.kind = ANY($4::text[]) AND n.name LIKE $5 ORDER BY s.partition, s.epoch, s.seq)
+UNION ALL
+(SELECT DISTINCT ON (partition) partition, epoch, seq, NULL, recorded_at FROM scan
+ ORDER BY partition, epoch DESC, seq DESC);
+
+-- name: get_webhook_entry
+-- The entry at a place as an event, with its namespace and its meta; is_erased: its user was erased, or is being erased. O(log n).
+SELECT n.id AS id, n.name AS name, n.partition AS partition, n.version AS version, n.rules::text AS rules,
+       m.meta::text AS meta, coalesce(h.erased, false) AS is_erased,
+-- include: event_columns
+FROM ledger l JOIN namespaces n ON n.id = l.namespace_id
+-- include: event_tables (partition = l.partition)
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq AND m.namespace_id = l.namespace_id
+LEFT JOIN hidden_users h ON h.user_number = l.user_number AND h.namespace_id = 0
+WHERE l.partition = $1 AND l.epoch = $2 AND l.seq = $3;

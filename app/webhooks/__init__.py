@@ -1,0 +1,1 @@
+"""Webhooks: who is told by HTTP of what happens. Nobody else waits for it."""

@@ -1,0 +1,147 @@
+"""Delivers all webhooks of the deployment, in one persister at a time. It has a loop, a connection to Postgres and
+threads of its own: the ledger never waits for it, and does not know of it."""
+
+import asyncio
+from time import monotonic
+
+import asyncpg
+import msgspec
+import structlog
+
+from ..access.secret_box import SecretBox, read_secret_box
+from ..drivers.postgres import POSTGRES_ERRORS
+from ..metrics import WEBHOOKS_STOPPED
+from ..model.webhook import WebhookSettings
+from ..settings import Settings
+from ..task_end import end_all
+from .delivery_session import DelivererSession
+from .ledger_stream import LedgerPlace, LedgerStream
+from .message_sender import Sender
+from .webhook_rights import Judge
+from .webhook_task import Gates, StoppedError, WebhookRecord, WebhookTask
+
+log = structlog.get_logger()
+
+#: Attempts under way of the webhooks of one key: slow receivers of one key never hold up those of others.
+KEY_ATTEMPTS_MAX = 16
+#: Attempts under way in all: each is a socket, and a thread while it looks up a name. Of many keys with slow receivers.
+ATTEMPTS_MAX = 512
+#: Seconds between two looks at the webhooks, their keys and the ends of the ledger.
+REFRESH_S = 0.5
+#: Seconds before it connects again, or asks again whether another persister has ended that delivers.
+AGAIN_S = 1.0
+LOST = (*POSTGRES_ERRORS, asyncpg.PostgresError)
+
+_settings = msgspec.json.Decoder(WebhookSettings).decode
+
+
+class Deliverer:
+    """Runs a task for each webhook, as long as this process is the one that delivers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.postgres_url
+        self._takes_loopback = settings.webhook_loopback == "on"
+        self._box: SecretBox = read_secret_box(settings)
+        self._judge = Judge(settings.api_key)
+        self._ends: dict[int, LedgerPlace] = {}
+        self._tasks: dict[int, tuple[WebhookRecord, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Delivers for ever. Connects again when Postgres was lost. Does nothing without a key for the secrets."""
+        if not self._box.is_usable:
+            log.info("no webhook is delivered: LEADERBOARD_WEBHOOK_KEY is not set")
+            return
+        sender = Sender(attempts_at_once=ATTEMPTS_MAX, takes_loopback=self._takes_loopback)
+        try:
+            while True:
+                await self._run(sender)
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            sender.close()
+
+    async def _run(self, sender: Sender) -> None:
+        """One session, up to its end."""
+        session: DelivererSession | None = None
+        try:
+            session = await DelivererSession.open(self._url)
+            while not await session.becomes_deliverer():
+                await asyncio.sleep(AGAIN_S)
+            gates = Gates(key_attempts_max=KEY_ATTEMPTS_MAX, attempts_max=ATTEMPTS_MAX)
+            while True:
+                began = monotonic()
+                await self._refresh(session, sender, gates)
+                await asyncio.sleep(max(0.0, REFRESH_S - (monotonic() - began)))
+        except LOST as error:
+            log.debug("webhooks are not delivered", error=f"{type(error).__name__}: {error}")
+        except Exception:  # Nobody waits for this task: what ends it would end it silently, and for good.
+            log.exception("delivering webhooks broke off, and begins anew")
+        finally:
+            await end_all([task for _, task in self._tasks.values()])
+            self._tasks.clear()
+            if session is not None:
+                session.end()
+
+    async def _refresh(self, session: DelivererSession, sender: Sender, gates: Gates) -> None:
+        """Begins and ends tasks as webhooks and keys have changed. O(webhooks + partitions)."""
+        self._ends |= {row["partition"]: (row["epoch"], row["seq"]) for row in await session.fetch("get_offsets")}
+        rows = await session.fetch("get_webhooks_to_deliver")
+        await self._reap(session)
+        active: set[int] = set()
+        stopped = 0
+        for row in rows:
+            webhook = WebhookRecord(
+                row["number"],
+                row["version"],
+                row["id"],
+                row["api_key_id"],
+                row["api_key_hash"],
+                _settings(row["settings"]),
+            )
+            refusal = row["stop_reason"] if row["is_gone"] else self._judge.refusal(webhook, row["scopes"])
+            if refusal != row["stop_reason"]:
+                log.warning("a webhook stops" if refusal else "a webhook goes on", webhook=webhook.id, reason=refusal)
+                await session.fetch("stop_webhook", webhook.number, refusal, False)
+            if refusal is not None:
+                stopped += 1
+                continue
+            active.add(webhook.number)
+            known = self._tasks.get(webhook.number)
+            if known is not None and known[0].version != webhook.version:
+                await self._end(webhook.number)
+                known = None
+            if known is None:
+                await self._begin(webhook, session, sender, gates)
+        for number in self._tasks.keys() - active:
+            await self._end(number)
+        WEBHOOKS_STOPPED.set(stopped)
+
+    async def _begin(self, webhook: WebhookRecord, session: DelivererSession, sender: Sender, gates: Gates) -> None:
+        rows = await session.fetch("get_webhook_offsets", webhook.number)
+        offsets = {row["partition"]: (row["epoch"], row["seq"]) for row in rows}
+        task = WebhookTask(
+            webhook,
+            [LedgerStream(session, webhook.number, webhook.settings, self._ends, offsets)],
+            session=session,
+            sender=sender,
+            gates=gates,
+            judge=self._judge,
+            box=self._box,
+        )
+        self._tasks[webhook.number] = webhook, asyncio.create_task(task.run())
+
+    async def _end(self, number: int) -> None:
+        _, task = self._tasks.pop(number)
+        await end_all([task])
+
+    async def _reap(self, session: DelivererSession) -> None:
+        """Notes why tasks ended by themselves. What a store did to one is raised: the session is over."""
+        for number, (webhook, task) in list(self._tasks.items()):
+            if not task.done():
+                continue
+            del self._tasks[number]
+            error = task.exception()
+            if isinstance(error, StoppedError):
+                log.warning("a webhook stops", webhook=webhook.id, reason=str(error))
+                await session.fetch("stop_webhook", number, str(error), error.is_gone)
+            elif error is not None:
+                raise error

@@ -1,0 +1,211 @@
+"""Sends one message to one receiver: to a public address, without redirects, and within bounds.
+
+The name in a URL is looked up once an attempt, and the connection goes to the address that was checked. TLS still
+checks the name.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import NamedTuple
+
+import httpcore
+
+from ..model.errors import Invalid
+from ..model.micros import now_micros
+from ..model.webhook import check_url
+from ..model.webhook_address import Address, is_loopback, is_public, parse_address
+from ..model.webhook_message import Message, signature_headers
+
+#: Seconds that an attempt may take in all: looking up, connecting, sending, the answer.
+ATTEMPT_S_MAX = 10.0
+#: Seconds to connect to one address of several, so that the next one has its turn.
+CONNECT_S_MAX = 3.0
+#: Bytes of an answer's body that are read. They say nothing: the status alone counts.
+ANSWER_BYTES_MAX = 4_096
+#: Addresses of a name that are tried.
+ADDRESSES_MAX = 4
+#: Seconds that a receiver may ask for by Retry-After.
+RETRY_AFTER_S_MAX = 3_600.0
+#: What a receiver, or the way there, may cause.
+FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError, ssl.SSLError)
+#: Digits of a Retry-After: more than 11 days are none.
+_RETRY_DIGITS_MAX = 6
+_AGENT = b"leaderboard-webhooks"
+_GONE = 410
+
+
+class Outcome(NamedTuple):
+    """What came of an attempt. status: what was answered, None without an answer; error: why it counts as failed;
+    retry_after_s: how long the receiver asks to be left alone."""
+
+    status: int | None
+    error: str | None = None
+    retry_after_s: float = 0.0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no more messages."""
+        return self.status == _GONE
+
+
+class AddressRefused(Exception):
+    """The receiver's name leads to an address that is none of the public internet."""
+
+
+class CheckedBackend(httpcore.AnyIOBackend):
+    """Connects to the addresses of a name only if all of them are allowed."""
+
+    def __init__(self, threads: ThreadPoolExecutor, *, is_plain: bool, takes_loopback: bool) -> None:
+        self._threads = threads
+        self._is_plain = is_plain
+        self._takes_loopback = takes_loopback
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address that answers. AddressRefused, httpcore.ConnectError."""
+        addresses = await self._look_up(host, port)
+        for address in addresses:
+            if not self._may_reach(address):
+                raise AddressRefused("its name leads to an address that is not public")
+        error: Exception = httpcore.ConnectError("its name has no address")
+        for address in addresses[:ADDRESSES_MAX]:
+            try:
+                return await super().connect_tcp(
+                    str(address),
+                    port,
+                    timeout=CONNECT_S_MAX if len(addresses) > 1 else None,
+                    socket_options=socket_options,
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as refusal:
+                error = refusal
+        raise error
+
+    async def _look_up(self, host: str, port: int) -> list[Address]:
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(
+                self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            )
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"its name cannot be looked up: {error}") from None
+        addresses = [parse_address(str(answer[4][0])) for answer in answers]
+        return list(dict.fromkeys(address for address in addresses if address is not None))
+
+    def _may_reach(self, address: Address) -> bool:
+        if self._takes_loopback and is_loopback(address):
+            return True
+        return is_public(address) and not self._is_plain
+
+
+class Sender:
+    """Sends messages. Each attempt has a connection of its own.
+
+    takes_loopback: whether receivers on this machine are taken. tls: how names are checked; None: as the system has it.
+    """
+
+    def __init__(self, *, attempts_at_once: int, takes_loopback: bool, tls: ssl.SSLContext | None = None) -> None:
+        # A name server that hangs takes threads of these alone.
+        self._threads = ThreadPoolExecutor(attempts_at_once, thread_name_prefix="webhook-names")
+        self._takes_loopback = takes_loopback
+        self._tls = tls or ssl.create_default_context()
+
+    def close(self) -> None:
+        """Ends the threads that wait for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def send(self, url: str, message: Message, secrets: Sequence[bytes]) -> Outcome:
+        """Makes one attempt, in ATTEMPT_S_MAX at most. Raises nothing that a receiver can cause."""
+        status: int | None = None
+        try:
+            async with asyncio.timeout(ATTEMPT_S_MAX):
+                request = self._request(url, message, secrets)
+                async with self._connection(request.url) as connection:
+                    response = await connection.handle_async_request(request)
+                    status = response.status
+                    retry_after_s = _retry_after(response.headers)
+                    await _drain(response)
+        except TimeoutError:
+            if status is None:
+                return Outcome(None, f"no answer in {ATTEMPT_S_MAX:.0f} s")
+        except AddressRefused as error:
+            return Outcome(None, str(error))
+        except Invalid as problem:
+            return Outcome(None, f"its URL {problem.detail}")
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+            OSError,
+            ssl.SSLError,
+        ) as error:
+            if status is None:
+                return Outcome(None, _cause(error))
+        assert status is not None, "an attempt without a status has returned"
+        if 200 <= status < 300:
+            return Outcome(status)
+        what = "redirects are not followed" if 300 <= status < 400 else "not 2xx"
+        return Outcome(status, f"it answered {status}: {what}", retry_after_s)
+
+    def _request(self, url: str, message: Message, secrets: Sequence[bytes]) -> httpcore.Request:
+        parts = check_url(url, takes_loopback=self._takes_loopback)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = httpcore.URL(
+            scheme=parts.scheme.encode(), host=str(parts.hostname).encode(), port=parts.port, target=path.encode()
+        )
+        headers = [
+            (b"host", parts.netloc.encode()),
+            (b"connection", b"close"),
+            (b"user-agent", _AGENT),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(message.body)),
+            *signature_headers(message, secrets, now_micros() // 1_000_000),
+        ]
+        return httpcore.Request(b"POST", target, headers=headers, content=message.body)
+
+    def _connection(self, url: httpcore.URL) -> httpcore.AsyncHTTPConnection:
+        is_plain = url.scheme == b"http"
+        backend = CheckedBackend(self._threads, is_plain=is_plain, takes_loopback=self._takes_loopback)
+        return httpcore.AsyncHTTPConnection(url.origin, ssl_context=self._tls, network_backend=backend)
+
+
+async def _drain(response: httpcore.Response) -> None:
+    """Reads an answer's body up to its bound. What fails here changes nothing: the status is known."""
+    size = 0
+    try:
+        with suppress(httpcore.NetworkError, httpcore.ProtocolError):
+            async for chunk in response.aiter_stream():
+                size += len(chunk)
+                if size >= ANSWER_BYTES_MAX:
+                    break
+    finally:
+        await response.aclose()
+
+
+def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """The seconds of a Retry-After; 0 without one, or for a date."""
+    for name, value in headers:
+        if name.lower() == b"retry-after" and value.isdigit() and len(value) <= _RETRY_DIGITS_MAX:
+            return min(RETRY_AFTER_S_MAX, float(value))
+    return 0.0
+
+
+def _cause(error: Exception) -> str:
+    """Why an attempt failed, without what a receiver wrote."""
+    if isinstance(error, httpcore.ProtocolError):
+        return "its answer is not HTTP/1.1"
+    if isinstance(error, httpcore.TimeoutException):
+        return "it could not be connected to in time"
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed: {cause.reason or 'the certificate was refused'}"
+    return str(error) or "the connection was lost"

@@ -1,0 +1,199 @@
+"""One webhook's deliveries: one message in flight, in the order of each stream, each again until it is taken."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from time import monotonic
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+import structlog
+
+from ..access.secret_box import SecretBox
+from ..drivers.postgres import Fetch
+from ..metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
+from ..model.errors import Problem
+from ..model.webhook import WebhookSettings
+from ..model.webhook_message import Message
+from .delivery_session import DelivererSession
+from .message_sender import Outcome, Sender
+from .stream import Head, Stream
+from .webhook_rights import Judge
+
+log = structlog.get_logger()
+
+#: Seconds before the second attempt; each later pause is twice as long.
+RETRY_S = 1.0
+#: Seconds of the longest pause: a receiver that was away for a day has its messages again soon after.
+RETRY_S_MAX = 900.0
+#: Share of a pause that chance takes off it, so that receivers of many messages are not asked at one moment.
+JITTER = 0.5
+#: How long a message is tried before it is given up: over a weekend.
+GIVE_UP_AFTER = timedelta(days=3)
+#: Seconds between two looks for new messages.
+LOOK_S = 0.5
+#: Messages of a webhook that were delivered and are remembered.
+DELIVERIES_MAX = 1_000
+#: Messages between two times that older ones are forgotten.
+TRIM_EVERY = 100
+#: Characters of an error that are remembered.
+ERROR_CHARS_MAX = 200
+#: Doublings after which a pause is the longest in any case.
+_DOUBLINGS_MAX = 30
+
+_encode = msgspec.json.Encoder().encode
+
+
+class StoppedError(Exception):
+    """Nothing may be delivered to the webhook any more. The text says why. is_gone: the receiver wants no more."""
+
+    def __init__(self, reason: str, *, is_gone: bool = False) -> None:
+        super().__init__(reason)
+        self.is_gone = is_gone
+
+
+class Gates:
+    """How many attempts are under way: of each key, and in all."""
+
+    def __init__(self, *, key_attempts_max: int, attempts_max: int) -> None:
+        self._key_attempts_max = key_attempts_max
+        self._keys: dict[str, asyncio.Semaphore] = {}
+        self.all = asyncio.Semaphore(attempts_max)
+
+    def of(self, key_id: str) -> asyncio.Semaphore:
+        """The gate of a key."""
+        return self._keys.setdefault(key_id, asyncio.Semaphore(self._key_attempts_max))
+
+
+class WebhookRecord(NamedTuple):
+    """A webhook as the deliverer knows it. version: of what a client wrote."""
+
+    number: int
+    version: int
+    id: str
+    key_id: str
+    key_hash: str | None
+    settings: WebhookSettings
+
+
+class WebhookTask:
+    """The task of one webhook."""
+
+    def __init__(
+        self,
+        webhook: WebhookRecord,
+        streams: Sequence[Stream],
+        *,
+        session: DelivererSession,
+        sender: Sender,
+        gates: Gates,
+        judge: Judge,
+        box: SecretBox,
+    ) -> None:
+        self._webhook = webhook
+        self._streams = streams
+        self._session = session
+        self._sender = sender
+        self._gates = gates
+        self._judge = judge
+        self._box = box
+        self._attempts: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self._count = 0
+
+    async def run(self) -> None:
+        """Delivers, for ever. StoppedError; asyncpg's errors."""
+        for row in await self._session.fetch("get_webhook_retries", self._webhook.number):
+            self._attempts[row["stream"]] = row["attempts"]
+            self._due[row["stream"]] = monotonic() + (row["next_attempt_at"] - row["now"]).total_seconds()
+        while True:
+            was_busy = False
+            for stream in self._streams:
+                if self._due.get(stream.name, 0.0) <= monotonic() and (head := await stream.head()) is not None:
+                    was_busy = True
+                    await self._deliver(stream, head)
+            if not was_busy:
+                await asyncio.sleep(LOOK_S)
+
+    async def _deliver(self, stream: Stream, head: Head) -> None:
+        async with self._gates.of(self._webhook.key_id), self._gates.all:
+            # What is judged and made here goes out at once: it never waits for a place behind others.
+            row = await self._rights()
+            message = await stream.render(head)
+            if message is None:
+                await self._settle(stream, head, None, None)
+                return
+            outcome = await self._send(message, row)
+        if outcome.error is None:
+            await self._settle(stream, head, "delivered", outcome)
+        elif outcome.is_gone:
+            raise StoppedError("the receiver answered 410: it wants no more", is_gone=True)
+        else:
+            await self._retry(stream, head, outcome)
+
+    async def _rights(self) -> asyncpg.Record:
+        """The webhook's row with its secrets. StoppedError where nothing may be told any more."""
+        rows = await self._session.fetch("get_webhook_rights", self._webhook.number)
+        if not rows:
+            raise StoppedError("it was deleted")
+        refusal = self._judge.refusal(self._webhook, rows[0]["scopes"])
+        if refusal is not None:
+            raise StoppedError(refusal)
+        return rows[0]
+
+    async def _send(self, message: Message, row: asyncpg.Record) -> Outcome:
+        start_s, sealed = monotonic(), [row["secret"], row["previous_secret"]]
+        try:
+            secrets = [self._box.open(bytes(one), self._webhook.id) for one in sealed if one is not None]
+        except Problem as problem:
+            return Outcome(None, problem.detail)
+        outcome = await self._sender.send(self._webhook.settings.url, message, secrets)
+        WEBHOOK_SECONDS.observe(monotonic() - start_s)
+        WEBHOOK_ATTEMPTS.labels("failed" if outcome.error else "delivered").inc()
+        return outcome
+
+    async def _retry(self, stream: Stream, head: Head, outcome: Outcome) -> None:
+        """The next attempt follows after a pause; or none, if the message was tried for long enough."""
+        attempts = self._attempts.get(stream.name, 0) + 1
+        pause_s = min(RETRY_S_MAX, RETRY_S * 2 ** min(attempts - 1, _DOUBLINGS_MAX)) * (1 - JITTER * random.random())
+        pause_s = max(pause_s, outcome.retry_after_s)
+        rows = await self._session.fetch(
+            "put_webhook_retry", self._webhook.number, stream.name, head.message_id, pause_s
+        )
+        if not rows:
+            raise StoppedError("it was deleted")
+        if rows[0]["now"] - rows[0]["first_attempt_at"] >= GIVE_UP_AFTER:
+            log.warning("a message to a webhook is given up", webhook=self._webhook.id, message=head.message_id)
+            WEBHOOK_ATTEMPTS.labels("dead").inc()
+            await self._settle(stream, head, "dead", outcome)
+            return
+        self._attempts[stream.name], self._due[stream.name] = rows[0]["attempts"], monotonic() + pause_s
+        await self._note(self._session.fetch, head, "failing", outcome)
+
+    async def _settle(self, stream: Stream, head: Head, state: str | None, outcome: Outcome | None) -> None:
+        """Goes on behind a message. state: what became of it; None: nothing may go out of it."""
+        async with self._session.transaction() as fetch:
+            if state is not None and outcome is not None:
+                await self._note(fetch, head, state, outcome)
+            await fetch("delete_webhook_retry", self._webhook.number, stream.name)
+            await stream.settle(head, fetch)
+        self._attempts.pop(stream.name, None)
+        self._due.pop(stream.name, None)
+        self._count += 1
+        if self._count % TRIM_EVERY == 0:
+            await self._session.fetch("trim_webhook_deliveries", self._webhook.number, DELIVERIES_MAX)
+
+    async def _note(self, fetch: Fetch, head: Head, state: str, outcome: Outcome) -> None:
+        place, error = _encode(head.place).decode(), outcome.error and outcome.error[:ERROR_CHARS_MAX]
+        await fetch(
+            "note_webhook_delivery",
+            self._webhook.number,
+            head.message_id,
+            head.type,
+            place,
+            state,
+            outcome.status,
+            error,
+        )

@@ -14,6 +14,7 @@ from .entry_kinds import EntryKind
 _KEY = "key"
 _LETTER = "dead letter"
 _HEAL = re.compile(r"heal:(\d+)-(\d+)\Z")
+_LOSS = re.compile(r"loss:\d+-\d+:(\d+)\Z")
 _GAP = re.compile(r"gap:(\d+)-(\d+)\Z")
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -82,9 +83,17 @@ def rebuild_name(p: int, epoch: int) -> str:
     return f"rebuild:{p}:{epoch}"
 
 
-def loss_name(epoch: int, number: int) -> str:
-    """The grant_id of the entry that records what Redis has of a user. number: the user's."""
-    return f"loss:{epoch}-{number}"
+def loss_name(epoch: int, number: int, *, since_seq: int) -> str:
+    """The grant_id of the entry that records what Redis has of a user. number: the user's; since_seq: the last seq of
+    the gap, from which on what is lost counts."""
+    return f"loss:{epoch}-{number}:{since_seq}"
+
+
+def parse_loss_name(grant_id: str) -> int | None:
+    """The seq from which on what is lost counts; None: from the entry's own one on, as an earlier release recorded
+    it."""
+    match = _LOSS.match(grant_id)
+    return None if match is None else int(match[1])
 
 
 def gap_name(first_seq: int, last_seq: int) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 import asyncpg
 
 from ..model.entry_kinds import LOSS
+from ..model.entry_names import parse_loss_name
 from .ledger_row import LedgerRow
 
 _META = "partition", "epoch", "seq", "namespace_id", "meta"
-_CELLS = "namespace_id", "user_number", "seq", "cells"
+_CELLS = "namespace_id", "user_number", "seq", "cells", "since_seq"
 
 
 async def copy_meta(connection: asyncpg.Connection, rows: Iterable[LedgerRow], numbers: Mapping[str, int]) -> None:
@@ -19,7 +20,8 @@ async def copy_meta(connection: asyncpg.Connection, rows: Iterable[LedgerRow], n
         if entry is None or entry.meta is None:
             continue
         if entry.kind == LOSS.name:
-            cells.append((entry.namespace_id, numbers[entry.user], row.seq, entry.meta.decode()))
+            since_seq = parse_loss_name(entry.grant_id)
+            cells.append((entry.namespace_id, numbers[entry.user], row.seq, entry.meta.decode(), since_seq))
         else:
             metas.append((row.partition, row.epoch, row.seq, entry.namespace_id, entry.meta.decode()))
     if metas:

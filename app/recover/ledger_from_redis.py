@@ -21,21 +21,20 @@ from ..model.ledger_chain import LedgerChain
 from ..model.lost_cells import lost_cells
 from ..model.namespace import Namespace
 from ..model.text import count_text
-from ..model.user_cells import CellBuilder, Cells
+from ..model.user_cells import Cells
 from ..persist.ledger_session import LedgerSession
-from ..store import fields, keys
-from ..store.boards import base_of, user_exists_call
+from ..store import keys
+from ..store.boards import user_exists_call
 from ..store.key_space import scan_call
 from ..store.ledger_offset import LedgerOffset
 from ..store.marks import close_partitions
 from ..store.namespace_cache import namespace_from_row
-from ..store.namespace_fields import boards_in, fields_call
 from ..store.partitions import last_seq_call, read_last_seq
 from ..store.rebuilds import APPEND_ENTRIES, AppendedEntry, append_entries, forget_progress, read_epoch
-from ..store.user_cells import read_user_cells
 from ..store.user_dump import DUMP_USERS, dump_users_call
-from ..verify.redis_values import BoardNames, UserValues, parse_values
+from ..verify.redis_values import UserValues, parse_values
 from ..verify.report import Progress
+from .gap_boards import GapBoards, GapWindow, read_gap_boards
 from .ledger_gap import LedgerGap, begin_gap, close_gap
 from .loss import Loss, record_loss
 from .partition_hold import STATEMENT_S_MAX, hold_partition
@@ -126,57 +125,35 @@ class LedgerFromRedis:
         self, connection: asyncpg.Connection, session: LedgerSession, namespace: Namespace, offset: LedgerOffset
     ) -> LedgerOffset:
         """Records the users of one namespace; where the ledger ends then."""
-        boards, unsealed = await self._boards(connection, session, namespace, offset)
-        builder = CellBuilder(namespace, boards.closed)
-        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(boards.boards) or 1)))
+        boards = await read_gap_boards(self._link, connection, namespace, self._gap)
+        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(boards.names.boards) or 1)))
         async for page in self._names(connection, namespace):
             for first in range(0, len(page), count):
                 names = page[first : first + count]
-                users = await self._differing(connection, namespace, builder, boards, names, offset)
+                users = await self._differing(connection, namespace, boards, names, offset)
                 if users:
                     await self._append(connection, namespace, users, offset)
                     offset = await close_gap(self._link, session, self._partition, self._gap, epoch=self._epoch)
                 self._progress.step(len(names))
-        # Last: a seal takes in what was recorded, and a command that was killed compares these windows again.
-        for window in unsealed:
-            await self._seal(connection, session, namespace, window, offset, offset.seq)
+        for window in boards.windows:
+            if not window.is_in_redis:
+                self._find(
+                    f"{namespace.name}, window {window.name}: its archive is lost; a new one has what the ledger has"
+                )
+            if not window.has_seal:
+                await self._seal(session, namespace, window, offset)
         return offset
 
-    async def _boards(
-        self, connection: asyncpg.Connection, session: LedgerSession, namespace: Namespace, offset: LedgerOffset
-    ) -> tuple[BoardNames, list[str]]:
-        """The boards to compare: of open windows, and of those that are closed in Redis alone and still there; these
-        windows by name. A window that has left Redis is closed in the ledger, too."""
-        flat = await ask(self._link, fields_call(namespace))
-        states = {
-            name.decode().removeprefix(fields.WINDOW_STATE): value
-            for name, value in zip(flat[::2], flat[1::2], strict=True)
-            if name.startswith(fields.WINDOW_STATE.encode())
-        }
-        known = {row["window"] for row in await connection.fetch(queries()["get_sealed_windows"], namespace.id)}
-        unsealed = []
-        for window in sorted(states.keys() - known):
-            if not states[window].startswith(b"a"):
-                unsealed.append(window)
-                continue
-            self._find(f"{namespace.name}, window {window}: its archive is lost; a new one has what the ledger has")
-            await self._seal(connection, session, namespace, window, offset, self._gap.last_seq)
-        closed = frozenset(states.keys() - set(unsealed))
-        boards = tuple(name for name in boards_in(flat[::2]) if base_of(name) not in closed)
-        return BoardNames(boards, closed), unsealed
-
     async def _seal(
-        self,
-        connection: asyncpg.Connection,
-        session: LedgerSession,
-        namespace: Namespace,
-        window: str,
-        offset: LedgerOffset,
-        seq: int,
+        self, session: LedgerSession, namespace: Namespace, window: GapWindow, offset: LedgerOffset
     ) -> None:
-        """Closes a window in the ledger as of a seq."""
-        moment = await connection.fetchval(queries()["get_last_moment"], self._partition, offset.epoch, offset.seq)
-        await session.execute("add_seal", namespace.id, window, self._partition, offset.epoch, seq, moment)
+        """Closes a window in the ledger. What came behind its seal follows in its archive."""
+        p = self._partition
+        async with session.fenced(p):
+            (row,) = await session.fetch("get_last_moment", p, offset.epoch, offset.seq)
+            seal = namespace.id, window.name, p, offset.epoch, window.seq, row["moment"]
+            await session.execute("add_seal", *seal)
+            await session.execute("add_pending_updates_of_window", namespace.id, window.name)
 
     async def _names(self, connection: asyncpg.Connection, namespace: Namespace) -> AsyncIterator[list[str]]:
         """The users whom Redis has in a namespace, and those whom the ledger alone has. O(keys of the node)."""
@@ -200,29 +177,26 @@ class LedgerFromRedis:
         self,
         connection: asyncpg.Connection,
         namespace: Namespace,
-        builder: CellBuilder,
-        boards: BoardNames,
+        boards: GapBoards,
         names: Sequence[str],
         offset: LedgerOffset,
     ) -> list[LostUser]:
         """Those of some users whose numbers in Redis are not those of the ledger. Redis does not change meanwhile."""
-        reply = await ask(self._link, dump_users_call(namespace, boards.boards, names))
+        reply = await ask(self._link, dump_users_call(namespace, boards.names.boards, names))
         if reply[0] == b"unopened":
             raise RedisRefused(f"{keys.meta(self._partition)} is gone")
-        values = parse_values(namespace, boards, len(names), reply)
+        values = parse_values(namespace, boards.names, len(names), reply)
         await connection.execute(queries()["create_users"], sorted(names))
         rows = await connection.fetch(queries()["get_user_numbers"], list(names))
         numbers = {row["name"]: row["number"] for row in rows}
-        seqs = [offset.seq] * len(names)
-        users = await read_user_cells(connection, namespace, builder, [numbers[name] for name in names], seqs)
+        cells = await boards.expected_cells(connection, list(numbers.values()), offset.seq)
         gap = self._gap
         around = await connection.fetch(queries()["get_scores_around"], namespace.id, list(numbers.values()), *gap)
         scores, differing = {row["number"]: row for row in around}, []
         for name, value in zip(names, values, strict=True):
             number = numbers[name]
             actual = _cells(value)
-            expected = users[number].cells if number in users else {}
-            score = scores[number]
+            expected, score = cells[number], scores[number]
             if actual == expected:
                 if _lacks_a_step(score):
                     differing.append(LostUser(name, {}, actual, score))
@@ -247,7 +221,7 @@ class LedgerFromRedis:
         p, link = self._partition, self._link
         if not self._epoch:
             self._epoch = await connection.fetchval(queries()["raise_epoch"], p, await read_epoch(link, p))
-        entries = [_entry(namespace, user, self._epoch) for user in users]
+        entries = [_entry(namespace, user, self._epoch, since_seq=self._gap.last_seq) for user in users]
         seq = await append_entries(
             link, p, progress=self._gap.progress, seq=offset.seq, epoch=self._epoch, entries=entries
         )
@@ -268,11 +242,11 @@ def _lacks_a_step(around: asyncpg.Record) -> bool:
     return has_step and not around["is_recorded"]
 
 
-def _entry(namespace: Namespace, user: LostUser, epoch: int) -> AppendedEntry:
+def _entry(namespace: Namespace, user: LostUser, epoch: int, *, since_seq: int) -> AppendedEntry:
     """The entry that records what the ledger lacks of a user. Its scores are those where the gap is: behind the last
     row before it, and before the first one behind it."""
     around, meta = user.around, _encode(user.lost)
-    name, score_before = loss_name(epoch, around["number"]), around["score_before"]
+    name, score_before = loss_name(epoch, around["number"], since_seq=since_seq), around["score_before"]
     score = around["score_after"] if around["has_after"] else user.actual.get("b:all")
     body = msgspec.structs.replace(
         marker_entry(LOSS, namespace.id, name, user.actual.get("last", 0), user=user.name),

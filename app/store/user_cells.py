@@ -44,7 +44,10 @@ async def read_user_cells(
         builder.build(user)
     places = dict(zip(numbers, seqs, strict=True))
     lost: dict[int, list[Cells]] = {}
-    for number, some in await read_lost_cells(connection, namespace, list(users), [places[one] for one in users]):
+    for number, some in await read_lost_cells(connection, namespace, numbers, seqs):
+        if number not in users:
+            # All that the ledger had of the user up to then is lost.
+            users[number] = UserCells(None, None, None, has_zero=False, is_corrected=False)
         lost.setdefault(number, []).append(some)
         add_lost_cells(namespace, builder, users[number], some)
     again = [number for number, user in users.items() if builder.needs_replay(user, has_lost_cells=number in lost)]

@@ -258,7 +258,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_lost_cells_of_user": (SPACE, "u1"),
     "get_users_with_lost_cells": (SPACE, [5, 6]),
     "get_scores_around": (SPACE, [5, 6], 40, 50),
-    "get_sealed_windows": (SPACE,),
+    "add_pending_updates_of_window": (SPACE, DAY),
     "replace_new_scores": ([5, 6], [DAY], [5], [1], [10]),
     "get_accepted_grants": (SPACE, [5, 6], "2026-01-10T00:00:00Z"),
     "get_kinds_of_corrected_grants": (SPACE,),

@@ -9,6 +9,15 @@ JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window"
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
+-- name: add_pending_updates_of_window
+-- The same of all entries behind the seal of a window ($2) of a namespace. O(the namespace's entries behind it × log n).
+INSERT INTO pending_archive_updates (namespace_id, "window", user_number, partition, seq)
+SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq FROM seals s
+JOIN ledger l ON l.partition = partition_of($1) AND l.namespace_id = $1 AND l.seq > s.seq AND l.kind IN ('grant', 'correction')
+-- include: replaced_by_row (partition = partition_of($1))
+WHERE s.namespace_id = $1 AND s."window" = $2 AND s."window" = ANY(l.windows || b.windows)
+ON CONFLICT DO NOTHING;
+
 -- name: get_partitions_with_archive_work
 -- Those of some partitions where an archive is to be written or updated. O(partitions × log n).
 SELECT p AS partition FROM unnest($1::smallint[]) AS p

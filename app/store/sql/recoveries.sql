@@ -91,7 +91,3 @@ CROSS JOIN LATERAL (
            coalesce(bool_or(seq > $4 AND kind <> 'loss'), false) AS has_after,
            coalesce(bool_or(seq > $4 AND kind = 'loss'), false) AS is_recorded
     FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number) AS r;
-
--- name: get_sealed_windows
--- The closed windows of a namespace.
-SELECT "window" FROM seals WHERE namespace_id = $1;

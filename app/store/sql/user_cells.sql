@@ -58,9 +58,10 @@ SELECT number, changed_seq, corrected_seq, (extract(epoch FROM score_changed_at)
 FROM changes LEFT JOIN groups USING (number);
 
 -- name: get_lost_cells
--- What the ledger lacks of some users of a namespace, each up to a seq, in order. O(them × log n).
+-- What the ledger lacks of some users of a namespace, each up to a seq, in order: it counts from the end of its gap on. O(them ×
+-- log n).
 SELECT x.number, c.cells::text AS cells FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
-JOIN lost_cells c ON c.namespace_id = $1 AND c.user_number = x.number AND c.seq <= x.seq ORDER BY c.seq;
+JOIN lost_cells c ON c.namespace_id = $1 AND c.user_number = x.number AND coalesce(c.since_seq, c.seq) <= x.seq ORDER BY c.seq;
 
 -- name: get_lost_cells_of_user
 -- The same of one user by name ($2), up to the ledger's end. O(log n).

@@ -1,14 +1,17 @@
-"""Compares archives with the ledger, with themselves, and with the hidden users. Each comparison is one statement, so
-that it sees each concurrent write whole or not at all."""
+"""Compares archives with the ledger, with themselves, and with the hidden users. Each comparison is one statement, or
+one transaction that sees one instant, so that it sees each concurrent write whole or not at all."""
 
 from collections.abc import Iterator
-
-import asyncpg
+from typing import Any
 
 from ..model.namespace import Namespace
 from ..model.tie_break import describe_tie_place
 from .connections import StoreConnections
+from .lost_archives import find_differing_lost_scores
 from .report import FINDINGS_MAX, Report, decimal_text, user_label
+
+#: A row of a query, or the like.
+Row = Any
 
 
 async def check_archives(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
@@ -17,6 +20,7 @@ async def check_archives(stores: StoreConnections, namespace: Namespace, report:
     scores = namespace.sign, namespace.aggregation.name, rules.category_boards
     checks = (
         (await stores.fetch("find_differing_archive_scores", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
+        (await find_differing_lost_scores(stores, namespace, FINDINGS_MAX), _score),
         (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _row),
         (await stores.fetch("find_differing_archives", ns, namespace.sign, FINDINGS_MAX), _whole),
         (await stores.fetch("find_differing_hidden_archive_users", ns, FINDINGS_MAX), _hidden_mark),
@@ -27,7 +31,7 @@ async def check_archives(stores: StoreConnections, namespace: Namespace, report:
                 report.note(f"{namespace.name}, archive", f"{row['board']}: {what}")
 
 
-def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _score(namespace: Namespace, row: Row) -> Iterator[str]:
     if row["number"] is None:
         yield "it is gone, though its window is sealed"
         return
@@ -41,13 +45,13 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         yield f"{user_label(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"
 
 
-def _row(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _row(_: Namespace, row: Row) -> Iterator[str]:
     for column, words in (("position", "position"), ("better_users", "users above"), ("better_scores", "scores above")):
         if row[column] != row[f"expected_{column}"]:
             yield f"{user_label(row['user'])}: {words} {row[column]}, {row[f'expected_{column}']} by the scores there"
 
 
-def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _whole(namespace: Namespace, row: Row) -> Iterator[str]:
     scale = namespace.rules.scale
     for column, words, sign, decimals in (
         ("board_size", "users", 1, 0),
@@ -63,7 +67,7 @@ def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         yield "its last revision is not recorded as it is"
 
 
-def _hidden_mark(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _hidden_mark(_: Namespace, row: Row) -> Iterator[str]:
     if row["is_marked"]:
         yield f"{user_label(row['user'])} is marked as hidden and is not, or does not stand there"
     else:

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from app.verify.report import decimal_text
 from tests.integration.test_from_redis import lose_log
 from tests.support.checked_deployment import verify
 from tests.support.older_postgres import copy_postgres, swap_postgres
@@ -78,6 +79,23 @@ def expect(spaces: list[Space], amounts: Amounts) -> None:
         space.wait_for(DAY, {user: make(some) for user, some in amounts.items()})
 
 
+def check_changed_rows(stack: Any, spaces: list[Space]) -> None:
+    """A score that somebody changes in an archive is found, also where the ledger lost a part of it."""
+    board = f"{DAY}:red"  # where there are boards of categories
+    change = """UPDATE archive_rows r SET sort_key = sort_key + %s FROM archived_boards a, users u
+                WHERE a.id = r.archive_id AND a.board IN (%s, %s) AND u.number = r.user_number AND u.name = 'zoe'"""
+    stack.sql(change, 1, DAY, board)
+    findings = verify(stack)[1]
+    for space in spaces:
+        scale = space.rules.get("scale", 0)
+        changed = decimal_text(5 * 10**scale + (-1 if space.rules.get("order") == "asc" else 1), scale)
+        for name in [DAY, board] if space.rules.get("category_boards") else [DAY]:
+            expected = f"{space.name}, archive: {name}: 'zoe': {changed} in the archive, 5 by the ledger"
+            assert expected in [line.partition(": run ")[0] for line in findings], (expected, findings)
+    stack.sql(change, -1, DAY, board)
+    assert verify(stack) == (0, [])
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("where", [pytest.param("in the gap", marks=pytest.mark.full), "behind the gap"])
 def test_a_window_that_is_closed_and_still_in_redis(own_stack: Any, where: str) -> None:
@@ -113,6 +131,7 @@ def test_a_window_that_is_closed_and_still_in_redis(own_stack: Any, where: str) 
         take_back(own_stack, api)
         expect(spaces, amounts)
         assert verify(own_stack) == (0, [])
+        check_changed_rows(own_stack, spaces)
         with own_stack.store() as store:
             store.flushall()
         assert own_stack.run("rebuild", "--quiet").returncode == 0

@@ -256,6 +256,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_numbered_users": (SPACE, 5, 10),
     "get_lost_cells": (SPACE, [5, 6], [ENDS, ENDS]),
     "get_lost_cells_of_user": (SPACE, "u1"),
+    "get_page_of_users_with_lost_cells": (SPACE, 5, 10),
+    "get_pending_archive_updates_of_users": (SPACE, [5, 6]),
     "get_users_with_lost_cells": (SPACE, [5, 6]),
     "get_scores_around": (SPACE, [5, 6], 40, 50),
     "add_pending_updates_of_window": (SPACE, DAY),

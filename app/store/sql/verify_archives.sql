@@ -14,7 +14,8 @@ WHERE a.namespace_id = $1 AND ((a.board_size, a.sort_keys_sum, a.squares_sum, a.
 
 -- name: find_differing_archive_scores
 -- Where archives are not what the grants of their windows come to, as window_scores computes it, by now: what came behind a
--- seal and is still to follow leaves its user out, and so does a lost score of theirs on that board, and nobody else. All windows in one walk: O(the ledger × log n). Without
+-- seal and is still to follow leaves its user out, and so does a lost score of theirs on that board, which verify/lost_archives.py
+-- compares, and nobody else. All windows in one walk: O(the ledger × log n). Without
 -- a user: the whole archive is gone.
 WITH closed AS MATERIALIZED (SELECT "window" FROM seals WHERE namespace_id = $1 AND archived_at IS NOT NULL),
 live AS (
@@ -53,6 +54,17 @@ UNION ALL
 SELECT d.board, d.user_number, u.name, d.actual, d.expected, d.actual_tie_place, d.expected_tie_place FROM differing d
 JOIN archived_boards a ON a.namespace_id = $1 AND a.board = d.board JOIN users u ON u.number = d.user_number
 ORDER BY 1, 2 LIMIT $5;
+
+-- name: get_page_of_users_with_lost_cells
+-- The users behind a number ($2) of whom the ledger lost something in a namespace, $3 at most. O(them × log n).
+SELECT x.number, u.name FROM (
+    SELECT DISTINCT user_number AS number FROM lost_cells
+    WHERE namespace_id = $1 AND user_number > $2 ORDER BY user_number LIMIT $3) AS x
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = x.number LIMIT 1) AS u ORDER BY x.number;
+
+-- name: get_pending_archive_updates_of_users
+-- In which archives of a namespace an entry of some users is still to follow. O(the namespace's pending updates).
+SELECT "window", user_number FROM pending_archive_updates WHERE namespace_id = $1 AND user_number = ANY($2::bigint[]);
 
 -- name: find_differing_archive_positions
 -- Rows of archives whose position, count of better users or of better scores is not what their keys, seqs and names make of

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dead-letters": ("dead_letters", "letter_commands"),
     "chain": ("chain", "chain_commands"),
     "export": ("export", "export"),
+    "compare": ("compare", "compare"),
 }
 
 #: What `leaderboard --help` begins with.

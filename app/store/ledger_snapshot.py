@@ -69,6 +69,14 @@ class LedgerSnapshot:
         """All rows of a named query, of which there are few."""
         return list(await self.connection.fetch(queries()[query], *args))
 
+    async def execute(self, query: str, *args: Any) -> None:
+        """Runs a named query that tells nothing."""
+        await self.connection.execute(queries()[query], *args)
+
+    async def copy(self, table: str, records: Sequence[tuple[Any, ...]]) -> None:
+        """Adds rows to a temporary table of this snapshot."""
+        await self.connection.copy_records_to_table(table, records=records)
+
     async def rows(self, query: str, *args: Any) -> AsyncIterator[Sequence[asyncpg.Record]]:
         """The rows of a named query, ROWS_A_FETCH at a time."""
         some: list[asyncpg.Record] = []
@@ -111,8 +119,8 @@ class LedgerSnapshot:
 
     async def collect_scores(self, namespace: Namespace, closed: frozenset[str], window: str | None) -> None:
         """Writes the scores of a namespace into `export_scores`. window: the one whose boards are asked for."""
-        await self.connection.execute(queries()["create_export_scores"])
-        await self.connection.execute(queries()["truncate_export_scores"])
+        await self.execute("create_export_scores")
+        await self.execute("truncate_export_scores")
         async for scores in self.scores(namespace, closed=closed):
             records = [row for row in scores if window is None or f"{row[0]}:".startswith(f"{window}:")]
-            await self.connection.copy_records_to_table("export_scores", records=records)
+            await self.copy("export_scores", records)

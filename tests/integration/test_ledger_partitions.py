@@ -44,6 +44,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection[
             connection.execute(f"SET {name} = {value}".encode())
         connection.execute(queries()["create_archive_tables"].encode())
         connection.execute(queries()["create_export_scores"].encode())
+        connection.execute(queries()["create_compare_tables"].encode())
         connection.execute("INSERT INTO partitions (partition) SELECT generate_series(0, %s)", (PARTITIONS - 1,))
         for number, p in ((SPACE, 0), (BEST_SPACE, 1)):
             connection.execute(

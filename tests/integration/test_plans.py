@@ -80,6 +80,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
             connection.execute(f"SET {name} = {value}")
         connection.execute(queries()["create_archive_tables"].encode())
         connection.execute(queries()["create_export_scores"].encode())
+        connection.execute(queries()["create_compare_tables"].encode())
         for name, args in SAMPLES.items():
             connection.execute(f"PREPARE {name}_young AS {queries()[name]}".encode())
             with connection.transaction(force_rollback=True):

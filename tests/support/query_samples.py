@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.known_ledger import BEST, BEST_SPACE, GRANTS, SPACE
+from tests.support.transfer_samples import TRANSFER_SAMPLES
 
 AT = "2026-01-12T00:00:00Z"
 EARLIEST, LATEST = "1900-01-01T00:00:00Z", "2255-01-01T00:00:00Z"
@@ -21,6 +22,7 @@ CELLS = (
 #: Neither planned nor measured: statements without a plan.
 WITHOUT_PLAN = {
     "create_archive_tables",
+    "create_compare_tables",
     "create_export_scores",
     "truncate_export_scores",
     "lock_hidden_archive_users",
@@ -28,6 +30,7 @@ WITHOUT_PLAN = {
 }
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
+    **TRANSFER_SAMPLES,
     "get_offsets": (),
     "get_offsets_of": ([0],),
     "get_migrations": (),
@@ -307,17 +310,6 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "record_fates": ([SPACE], ["recovered"], ["{}"]),
     "record_loss": (0, "{}"),
     "bind_namespaces": ([SPACE, BEST_SPACE],),
-    "export_grants": (0, [SPACE], 0, EARLIEST),
-    "export_revisions": (0, [SPACE], 0, EARLIEST),
-    "export_standings": ([SPACE],),
-    "export_profiles": ([0, SPACE], True),
-    "export_open_boards": (SPACE,),
-    "export_archived_boards": (SPACE, NONE),
-    "get_archived_windows": (SPACE,),
-    "count_users_with_lost_cells": ([SPACE, BEST_SPACE],),
-    "export_profiles_of_user": (100,),
-    "export_standings_of_user": (100,),
-    "export_revisions_of_user": (SPACE, 100),
     "get_webhooks": (),
     "get_webhook": ("w5",),
     "lock_webhooks": (1,),

@@ -193,6 +193,7 @@ DELETE FROM seals WHERE (namespace_id, "window") IN (
 -- letters settled. O(those).
 WITH forgotten AS (DELETE FROM hidden_users WHERE namespace_id = ANY($1::int[])),
 nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
+compared AS (DELETE FROM comparisons WHERE namespace_id = ANY($1)),
 settled AS (
     -- Letters that came behind the deletion.
     UPDATE dead_letters SET healed_seq = seq

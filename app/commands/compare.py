@@ -1,0 +1,171 @@
+"""`leaderboard compare`: a board beside another system's totals."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import typer
+
+from ..drivers.foreign_query import ForeignQueryError
+from ..drivers.postgres import Postgres
+from ..model.errors import Invalid, NamespaceNotFound
+from ..model.micros import to_micros
+from ..model.moment import parse_moment
+from ..settings import read_settings
+from ..store.ledger_snapshot import LedgerSnapshot
+from ..transfer.compare_figures import Comparison
+from ..transfer.compare_legacy import (
+    LINES_A_BATCH,
+    LegacyColumns,
+    LegacyError,
+    LegacyLine,
+    batches,
+    read_csv,
+    read_query,
+)
+from ..transfer.compare_page import as_page
+from ..transfer.compare_report import as_json, as_text, figures_json
+from ..transfer.compare_run import Question
+from ..transfer.compare_run import compare as run_comparison
+from .finding import FindingError
+
+_FORMATS = {"text": as_text, "json": as_json, "html": as_page}
+
+
+class _Request(NamedTuple):
+    """What the command asks for."""
+
+    namespace: str
+    window: str
+    category: str | None
+    as_of: datetime | None
+    max_diff: Decimal
+    top: int
+    source: str
+
+
+def compare(
+    namespace: Annotated[str, typer.Option(help="The namespace to compare.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[LEGACY.csv]", help="Their totals: a CSV with a header; - is stdin.")
+    ] = None,
+    sql: Annotated[
+        str | None, typer.Option(help="A query on their Postgres instead: a user and a score a row.")
+    ] = None,
+    sql_url: Annotated[str | None, typer.Option(help="Where that Postgres is.")] = None,
+    window: Annotated[
+        str, typer.Option(help="The board: all, a window's name, or a period's for its current one.")
+    ] = "all",
+    category: Annotated[str | None, typer.Option(help="Only grants of this category.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="When their totals were taken: grants with a later granted_at do not count.")
+    ] = None,
+    max_diff: Annotated[str, typer.Option(help="The difference of a score that is let pass.")] = "0",
+    top: Annotated[int, typer.Option(min=2, max=100_000, help="How many users make a top.")] = 1_000,
+    user_column: Annotated[str, typer.Option(help="The column of users.")] = "user_id",
+    score_column: Annotated[str, typer.Option(help="The column of scores.")] = "score",
+    delimiter: Annotated[str, typer.Option(help="What stands between cells.")] = ",",
+    form: Annotated[Literal["text", "json", "html"], typer.Option("--format", help="What is printed.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="A file for it, instead of stdout.")] = None,
+) -> None:
+    """Compares a board with the totals of another system, user by user, and keeps the figures in Postgres. A user who
+    is missing on a side counts as 0 there. Exit 0 where no score differs by more than --max-diff, 1 where one does,
+    where their totals contradict themselves, or where a line cannot be read."""
+    settings = read_settings()
+    if (file is None) == (sql is None) or (sql is None) != (sql_url is None):
+        raise typer.BadParameter("give a CSV, or --sql with --sql-url", param_hint="LEGACY.csv")
+    if len(delimiter) != 1:
+        raise typer.BadParameter("one character", param_hint="--delimiter")
+    columns = LegacyColumns(user_column, score_column)
+    try:
+        request = _Request(
+            namespace=namespace,
+            window=window,
+            category=category,
+            as_of=None if as_of is None else parse_moment(as_of, "--as-of"),
+            max_diff=_decimal(max_diff),
+            top=top,
+            source=file or "a query on another Postgres",
+        )
+        if sql is not None and sql_url is not None:
+            lines = _query_lines(sql_url, sql, columns)
+        else:
+            lines = _csv_lines(Path(file or "-"), columns, delimiter)
+        comparison = asyncio.run(_compare(settings.postgres_url, request, lines))
+    except Invalid as error:
+        raise typer.BadParameter(str(error)) from None
+    except (LegacyError, ForeignQueryError) as error:
+        raise FindingError(str(error)) from None
+    except OSError as error:
+        raise FindingError(f"{file}: {error.strerror}") from None
+    text = _FORMATS[form](comparison)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text)
+    if not comparison.is_equal:
+        raise typer.Exit(1)
+
+
+async def _compare(postgres_url: str, request: _Request, lines: AsyncGenerator[Sequence[LegacyLine]]) -> Comparison:
+    """Compares, and keeps the figures. NamespaceNotFound, Invalid, StoreUnavailable, and what `lines` raises."""
+    async with LedgerSnapshot.open(postgres_url) as snapshot, aclosing(lines):
+        question = await _question(snapshot, request)
+        comparison = await run_comparison(snapshot, question, lines)
+    await _keep(postgres_url, question, comparison)
+    return comparison
+
+
+async def _question(snapshot: LedgerSnapshot, request: _Request) -> Question:
+    namespaces = {namespace.name: namespace for namespace in await snapshot.namespaces()}
+    if request.namespace not in namespaces:
+        raise NamespaceNotFound(f"there is no namespace {request.namespace!r}")
+    namespace = namespaces[request.namespace]
+    window = namespace.calendar.find(request.window, to_micros(snapshot.at))
+    if window is None:
+        raise Invalid(f"{request.namespace!r} has no board {request.window!r}", field="--window")
+    return Question(namespace, window, request.category, request.source, request.as_of, request.max_diff, request.top)
+
+
+async def _keep(postgres_url: str, question: Question, comparison: Comparison) -> None:
+    """Records the figures, by which `leaderboard cutover` knows that both sides agree. StoreUnavailable."""
+    postgres = Postgres(postgres_url)
+    try:
+        await postgres.writes.fetch(
+            "record_comparison",
+            *(question.namespace.id, comparison.window, comparison.category, comparison.source, comparison.as_of),
+            *(comparison.partition, comparison.epoch, comparison.seq, comparison.max_diff),
+            *(comparison.figures.largest_difference, comparison.figures.findings, figures_json(comparison)),
+        )
+    finally:
+        await postgres.close()
+
+
+async def _csv_lines(path: Path, columns: LegacyColumns, delimiter: str) -> AsyncGenerator[Sequence[LegacyLine]]:
+    for some in batches(read_csv(path, columns, delimiter)):
+        yield some
+
+
+async def _query_lines(url: str, text: str, columns: LegacyColumns) -> AsyncGenerator[Sequence[LegacyLine]]:
+    some: list[LegacyLine] = []
+    async for line in read_query(url, text, columns):
+        some.append(line)
+        if len(some) == LINES_A_BATCH:
+            yield some
+            some = []
+    yield some
+
+
+def _decimal(text: str) -> Decimal:
+    """A difference. Invalid."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal(-1)
+    if not number.is_finite() or number < 0:
+        raise Invalid("must be a number of 0 or more", field="--max-diff")
+    return number

@@ -25,7 +25,7 @@ table { border-collapse: collapse; width: 100%; } td, th { padding: .3rem .6rem 
   font-variant-numeric: tabular-nums; white-space: nowrap; } th { font-weight: 600; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .35em; }
 """
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 460, 280, 56, 44, 12
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 460, 290, 56, 44, 24
 
 
 def as_page(comparison: Comparison) -> str:
@@ -94,7 +94,7 @@ def _histogram(buckets: Sequence[Bucket]) -> str:
         power = f"{'+' if bucket.sign > 0 else '−'}{_power(bucket.power)}"
         marks += [
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.8:.1f}" height="{tall:.1f}" style="fill:var({colour})"/>',
-            _text(x + step * 0.4, y - 3 if y > 15 else y + 14, f"{bucket.users:,}"),
+            _text(x + step * 0.4, y - 4, f"{bucket.users:,}"),
             _text(x + step * 0.4, _HEIGHT - 26, power),
         ]
     marks.append(_text(_LEFT + room / 2, _HEIGHT - 6, "here less there: from this size up to ten times it"))
@@ -106,15 +106,15 @@ def _power(power: int) -> str:
 
 
 def _ranks(tops: Sequence[RankPair]) -> str:
-    """A point a user: the rank there from left to right, the rank here from below. Equal ranks lie on the diagonal."""
+    """A point a user, the best in the upper left corner; both ranks by logarithm. Equal ranks lie on the diagonal."""
     if not tops:
         return "<p>No user is on both sides.</p>"
     last = max(max(pair.here, pair.there) for pair in tops)
     room, height = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - _TOP
 
     def place(rank_there: int, rank_here: int) -> tuple[float, float]:
-        span = max(last - 1, 1)
-        return _LEFT + room * (rank_there - 1) / span, _TOP + height * (rank_here - 1) / span
+        span = log10(max(last, 2))
+        return _LEFT + room * log10(rank_there) / span, _TOP + height * log10(rank_here) / span
 
     x0, y0, x1, y1 = *place(1, 1), *place(last, last)
     marks = [f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" style="stroke:var(--line)"/>']
@@ -182,7 +182,7 @@ def _samples(comparison: Comparison) -> Iterable[str]:
             "Lines that cannot be read",
             ("line", "why"),
             [(f"{one.line:,}", one.reason) for one in comparison.unreadable],
-            (0,),
+            (),
         ),
     ]
     return [f"<h2>{name}</h2>{_table(head, rows, numeric=numeric)}" for name, head, rows, numeric in tables if rows]

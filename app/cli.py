@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "erase": ("erase", "erase"),
     "keys": ("keys", "key_commands"),
     "dead-letters": ("dead_letters", "letter_commands"),
+    "webhooks": ("webhooks", "webhook_commands"),
     "chain": ("chain", "chain_commands"),
     "export": ("export", "export"),
     "compare": ("compare", "compare"),

@@ -5,7 +5,7 @@ Event (at, actor)
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 │   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased, LossRecorded
 └── AuditEvent (audit_id): from the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
-    UserRegistered, SeasonOpened, Replayed, Lost
+    UserRegistered, SeasonOpened, Replayed, Lost, DriftBegan, DriftEnded
 """
 
 from datetime import datetime
@@ -187,6 +187,20 @@ class Lost(AuditEvent, frozen=True, kw_only=True, tag="lost"):
     revision: int | None = None
 
 
+class DriftBegan(AuditEvent, frozen=True, kw_only=True, tag="drift_began"):
+    """The `all` board in Redis is not what the ledger says: how many users and which sum of scores each has; null: not
+    compared."""
+
+    redis_users: int | None
+    redis_sum: Number | None
+    ledger_users: int | None
+    ledger_sum: Number | None
+
+
+class DriftEnded(AuditEvent, frozen=True, kw_only=True, tag="drift_ended"):
+    """The board agrees with the ledger again."""
+
+
 # The type of an event by the ledger's name of the entry, or by the audit's name.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
@@ -211,4 +225,6 @@ OF_AUDIT: dict[str, type[AuditEvent]] = {
     "season_opened": SeasonOpened,
     "replayed": Replayed,
     "lost": Lost,
+    "drift_began": DriftBegan,
+    "drift_ended": DriftEnded,
 }

@@ -44,6 +44,8 @@ _POLL_S = 0.05
 _VERSIONS_A_CALL = 1_000
 #: Seconds that one statement may take: the sums of a ledger of very many rows.
 _QUERY_S_MAX = 60.0
+# The advisory lock behind which events of drift draw their ids.
+_EVENTS_LOCK = 0x6C62_0012
 
 
 class BoardTotals(NamedTuple):
@@ -62,6 +64,7 @@ class DriftCheck:
         self._leases = leases
         self._seen: dict[int, tuple[int, float]] = {}
         self._drifting: dict[int, int] = {}
+        self._recorded: dict[int, bool] = {}
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets the namespaces that another persister reports from now on."""
@@ -116,6 +119,7 @@ class DriftCheck:
     def _forget_all_but(self, ids: Collection[int]) -> None:
         self._seen = {ns: seen for ns, seen in self._seen.items() if ns in ids}
         self._drifting = {ns: p for ns, p in self._drifting.items() if ns in ids}
+        self._recorded = {ns: differs for ns, differs in self._recorded.items() if ns in ids}
         DRIFTING.set(len(self._drifting))
 
     async def _look(self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace) -> None:
@@ -133,6 +137,7 @@ class DriftCheck:
             return
         DRIFT_CHECKS.inc()
         self._report(namespace, *totals, _differ(*totals))
+        await self._record(connection, namespace, *totals, _differ(*totals))
 
     async def _totals(
         self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace
@@ -165,6 +170,32 @@ class DriftCheck:
             log.error("a board differs from the ledger: run verify", namespace=namespace.name, **sums)
         elif was_known and not differs:
             log.info("a board agrees with the ledger again", namespace=namespace.name)
+
+    async def _record(
+        self,
+        connection: asyncpg.Connection,
+        namespace: Namespace,
+        in_redis: BoardTotals,
+        by_ledger: BoardTotals,
+        differs: bool,
+    ) -> None:
+        """Writes an event where that has changed, also since another process looked at it."""
+        if self._recorded.get(namespace.id) is differs:
+            return
+        body = {"drift_began": _event_body(namespace, in_redis, by_ledger), "drift_ended": {}}
+        kind = "drift_began" if differs else "drift_ended"
+        text = msgspec.json.encode(body[kind]).decode()
+        await connection.execute(queries()["record_drift"], namespace.id, kind, text, _EVENTS_LOCK)
+        self._recorded[namespace.id] = differs
+
+
+def _event_body(namespace: Namespace, in_redis: BoardTotals, by_ledger: BoardTotals) -> dict[str, Any]:
+    return {
+        "redis_users": in_redis.users,
+        "redis_sum": namespace.number_or_none(in_redis.scores),
+        "ledger_users": by_ledger.users,
+        "ledger_sum": namespace.number_or_none(by_ledger.scores),
+    }
 
 
 def _differ(in_redis: BoardTotals, by_ledger: BoardTotals) -> bool:

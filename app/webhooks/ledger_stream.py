@@ -52,6 +52,7 @@ class LedgerStream:
     """
 
     name = "ledger"
+    failing_state = "failing"
 
     def __init__(
         self,

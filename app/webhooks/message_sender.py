@@ -34,6 +34,7 @@ RETRY_AFTER_S_MAX = 3_600.0
 FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError, ssl.SSLError)
 #: Digits of a Retry-After: more than 11 days are none.
 _RETRY_DIGITS_MAX = 6
+_NAME_FAULT = "its name cannot be looked up"
 _AGENT = b"leaderboard-webhooks"
 _GONE = 410
 
@@ -77,7 +78,7 @@ class CheckedBackend(httpcore.AnyIOBackend):
         for address in addresses:
             if not self._may_reach(address):
                 raise AddressRefused("its name leads to an address that is not public")
-        error: Exception = httpcore.ConnectError("its name has no address")
+        error: Exception = httpcore.ConnectError(_NAME_FAULT)
         for address in addresses[:ADDRESSES_MAX]:
             try:
                 return await super().connect_tcp(
@@ -97,7 +98,7 @@ class CheckedBackend(httpcore.AnyIOBackend):
                 self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             )
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"its name cannot be looked up: {error}") from None
+            raise httpcore.ConnectError(f"{_NAME_FAULT}: {error}") from None
         addresses = [parse_address(str(answer[4][0])) for answer in answers]
         return list(dict.fromkeys(address for address in addresses if address is not None))
 
@@ -202,10 +203,13 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
 def _cause(error: Exception) -> str:
     """Why an attempt failed, without what a receiver wrote."""
     if isinstance(error, httpcore.ProtocolError):
-        return "its answer is not HTTP/1.1"
+        has_hung_up = "disconnected" in str(error)
+        return "it hung up without an answer" if has_hung_up else "its answer is not HTTP/1.1"
     if isinstance(error, httpcore.TimeoutException):
         return "it could not be connected to in time"
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError):
         return f"TLS failed: {cause.reason or 'the certificate was refused'}"
-    return str(error) or "the connection was lost"
+    if isinstance(error, httpcore.ConnectError):
+        return str(error) if _NAME_FAULT in str(error) else "it could not be connected to"
+    return "the connection was lost"

@@ -16,12 +16,13 @@ class Head(NamedTuple):
 
 class Stream(Protocol):
     """Messages in their order. Each is made from the stores just before it is sent, so that nothing goes out of who
-    was erased meanwhile."""
+    was erased meanwhile. failing_state: of a delivery between two attempts."""
 
     name: str
+    failing_state: str
 
     async def head(self) -> Head | None:
-        """The first message that waits, the same until it is settled. asyncpg's errors."""
+        """The first message that waits; of the ledger and the audit the same until it is settled. asyncpg's errors."""
 
     async def render(self, head: Head) -> Message | None:
         """The message itself; None where nothing may go out any more."""

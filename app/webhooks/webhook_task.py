@@ -111,9 +111,14 @@ class WebhookTask:
         while True:
             was_busy = False
             for stream in self._streams:
-                if self._due.get(stream.name, 0.0) <= monotonic() and (head := await stream.head()) is not None:
+                if self._due.get(stream.name, 0.0) > monotonic():
+                    continue
+                head = await stream.head()
+                if head is not None:
                     was_busy = True
                     await self._deliver(stream, head)
+                elif stream.name in self._due:
+                    await self._forget_retry(stream)
             if not was_busy:
                 await asyncio.sleep(LOOK_S)
 
@@ -170,7 +175,7 @@ class WebhookTask:
             await self._settle(stream, head, "dead", outcome)
             return
         self._attempts[stream.name], self._due[stream.name] = rows[0]["attempts"], monotonic() + pause_s
-        await self._note(self._session.fetch, head, "failing", outcome)
+        await self._note(self._session.fetch, head, stream.failing_state, outcome)
 
     async def _settle(self, stream: Stream, head: Head, state: str | None, outcome: Outcome | None) -> None:
         """Goes on behind a message. state: what became of it; None: nothing may go out of it."""
@@ -184,6 +189,12 @@ class WebhookTask:
         self._count += 1
         if self._count % TRIM_EVERY == 0:
             await self._session.fetch("trim_webhook_deliveries", self._webhook.number, DELIVERIES_MAX)
+
+    async def _forget_retry(self, stream: Stream) -> None:
+        """What failed is not to be told any more: the board has changed since."""
+        await self._session.fetch("delete_webhook_retry", self._webhook.number, stream.name)
+        self._attempts.pop(stream.name, None)
+        self._due.pop(stream.name, None)
 
     async def _note(self, fetch: Fetch, head: Head, state: str, outcome: Outcome) -> None:
         place, error = _encode(head.place).decode(), outcome.error and outcome.error[:ERROR_CHARS_MAX]

@@ -1,8 +1,6 @@
 """Webhooks, from a grant to a receiver on this machine."""
 
-import base64
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -10,14 +8,12 @@ import pytest
 from tests.conftest import Names, Stack, running_stack
 from tests.support.receiver import Receiver, status
 from tests.support.waits import until
-
-KEY = base64.b64encode(b"k" * 32).decode()
+from tests.support.webhooks import SETTINGS, Hook, arrive
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = {"LEADERBOARD_WEBHOOK_KEY": KEY, "LEADERBOARD_WEBHOOK_LOOPBACK": "on"}
-    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, settings) as stack:
+    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
         yield stack
 
 
@@ -31,37 +27,6 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
-
-
-class Hook:
-    """A fresh namespace, and a webhook that is told of it."""
-
-    def __init__(self, api: httpx.Client, name: str, url: str, **settings: Any) -> None:
-        self.api = api
-        self.name = name
-        self.path = f"/v1/webhooks/{name}"
-        self.settings = {"url": url, "namespaces": name, "types": ["granted"]} | settings
-        assert api.put(f"/v1/namespaces/{name}", json={"accept_past": None}).status_code == 201
-        answer = self.put()
-        assert answer.status_code == 201, answer.text
-        self.secret: str = answer.json()["secret"]
-
-    def put(self, **settings: Any) -> httpx.Response:
-        return self.api.put(self.path, json=self.settings | settings)
-
-    def grant(self, grant_id: str, user: str = "ann", **fields: Any) -> None:
-        body = {"grant_id": grant_id, "user_id": user, "amount": 5} | fields
-        answer = self.api.post(f"/v1/namespaces/{self.name}/grants", json=body)
-        assert answer.status_code == 201, answer.text
-
-    def deliveries(self, **query: Any) -> list[dict[str, Any]]:
-        answer = self.api.get(f"{self.path}/deliveries", params=query)
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["deliveries"])
-
-
-def arrive(receiver: Receiver, count: int) -> None:
-    until(lambda: len(receiver.deliveries) >= count, f"{count} messages", seconds=20)
 
 
 def test_a_grant_comes_signed_as_the_library_expects_it(api: httpx.Client, receiver: Receiver, names: Names) -> None:

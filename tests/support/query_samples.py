@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.support.known_ledger import BEST, BEST_SPACE, GRANTS, SPACE
 from tests.support.transfer_samples import TRANSFER_SAMPLES
+from tests.support.webhook_samples import WEBHOOK_SAMPLES
 
 AT = "2026-01-12T00:00:00Z"
 EARLIEST, LATEST = "1900-01-01T00:00:00Z", "2255-01-01T00:00:00Z"
@@ -31,6 +32,7 @@ WITHOUT_PLAN = {
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     **TRANSFER_SAMPLES,
+    **WEBHOOK_SAMPLES,
     "get_offsets": (),
     "get_offsets_of": ([0],),
     "get_migrations": (),
@@ -310,27 +312,4 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "record_fates": ([SPACE], ["recovered"], ["{}"]),
     "record_loss": (0, "{}"),
     "bind_namespaces": ([SPACE, BEST_SPACE],),
-    "get_webhooks": (),
-    "get_webhook": ("w5",),
-    "lock_webhooks": (1,),
-    "count_webhooks": ("k1",),
-    "create_webhook": ("new", "k1", NONE, "{}", "s"),
-    "update_webhook": ("w5", "k1", NONE, "{}", "s", True, 60.0),
-    "delete_webhook": ("w5",),
-    "get_webhook_deliveries": ("w5", "dead", 10**9, 100),
-    "request_resend": ("w5", ["m1"]),
-    "try_deliverer_lock": (1,),
-    "get_webhooks_to_deliver": (),
-    "get_webhook_rights": (5,),
-    "stop_webhook": (5, "cause", False),
-    "get_webhook_offsets": (5,),
-    "put_webhook_offsets": (5, [0, 1], [1, 1], [10, 10]),
-    "get_webhook_retries": (5,),
-    "put_webhook_retry": (5, "ledger", "m1", 1.0),
-    "delete_webhook_retry": (5, "ledger"),
-    "note_webhook_delivery": (5, "m1", "granted", "{}", "delivered", 204, NONE),
-    "trim_webhook_deliveries": (5, 100),
-    "get_webhook_resend": (5,),
-    "find_webhook_entries": ([0, 1], [1, 1], [GRANTS - 300, 10], ["grant"], "s%", 250),
-    "get_webhook_entry": (0, 1, 500),
 }

@@ -18,11 +18,16 @@ SPACE = Namespace(1, "race", 0, 1, Rules(), 0)
 
 class Ledger:
     """Reaches seq 7, and has the totals of then. intents: the mark of what is wished for users, by question; the last
-    one stays."""
+    one stays. events: those that were to be written unless the last one said so."""
 
     def __init__(self) -> None:
         self.intents = [0]
         self.is_alive = True
+        self.events: list[str] = []
+
+    async def execute(self, text: str, _: int, kind: str, *__: Any) -> None:
+        assert text == queries()["record_drift"]
+        self.events.append(kind)
 
     async def fetchrow(self, text: str, *_: Any) -> dict[str, Any]:
         names = ("get_intents_mark", "get_offset", "get_board_totals")
@@ -106,7 +111,9 @@ def test_what_differs_on_a_new_connection_too_is_told_once(ledger: Ledger) -> No
     assert look(ledger, Nodes(WRONG, WRONG), check) == []
     assert DRIFTING._value.get() == 1
     assert look(ledger, Nodes(RIGHT), check) == ["info a board agrees with the ledger again"]
+    assert look(ledger, Nodes(RIGHT), check) == []
     assert DRIFTING._value.get() == 0
+    assert ledger.events == ["drift_began", "drift_ended"]
 
 
 def test_a_second_look_that_cannot_be_compared_tells_nothing(ledger: Ledger) -> None:

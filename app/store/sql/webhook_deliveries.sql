@@ -5,7 +5,8 @@ SELECT pg_try_advisory_lock($1) AS is_deliverer;
 -- name: get_webhooks_to_deliver
 -- All webhooks, with what a delivery needs of each, and its key if that is in the table. O(webhooks).
 SELECT w.number, w.version, w.id, w.api_key_id, w.api_key_hash, w.settings::text, w.stop_reason, w.is_gone,
-       k.scopes AS scopes
+       w.top::text AS top, k.scopes AS scopes,
+       EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook = w.number AND d.state = 'resend') AS has_resend
 FROM webhooks w LEFT JOIN api_keys k ON k.id = w.api_key_id AND k.revoked_at IS NULL ORDER BY w.number;
 
 -- name: get_webhook_rights
@@ -33,7 +34,12 @@ SELECT stream, message_id, attempts, first_attempt_at, next_attempt_at, clock_ti
 FROM webhook_retries WHERE webhook = $1;
 
 -- name: put_webhook_retry
--- An attempt at the first message of a stream failed: the next one follows in $4 seconds.
+-- An attempt at the first message of a stream failed: the next one follows in $4 seconds. Another message that failed there
+-- before will not be told any more.
+WITH superseded AS (
+    DELETE FROM webhook_deliveries d USING webhook_retries r
+    WHERE r.webhook = $1 AND r.stream = $2 AND r.message_id <> $3 AND d.webhook = $1 AND d.message_id = r.message_id
+      AND d.state = 'failing')
 INSERT INTO webhook_retries (webhook, stream, message_id, attempts, first_attempt_at, next_attempt_at)
 SELECT number, $2, $3, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => $4) FROM webhooks WHERE number = $1
 ON CONFLICT (webhook, stream) DO UPDATE SET
@@ -41,7 +47,10 @@ ON CONFLICT (webhook, stream) DO UPDATE SET
 RETURNING attempts, first_attempt_at, clock_timestamp() AS now;
 
 -- name: delete_webhook_retry
--- The first message of a stream waits no more.
+-- The first message of a stream waits no more; nor does another one that failed there before.
+WITH superseded AS (
+    DELETE FROM webhook_deliveries d USING webhook_retries r
+    WHERE r.webhook = $1 AND r.stream = $2 AND d.webhook = $1 AND d.message_id = r.message_id AND d.state = 'failing')
 DELETE FROM webhook_retries WHERE webhook = $1 AND stream = $2;
 
 -- name: note_webhook_delivery
@@ -89,3 +98,42 @@ FROM ledger l JOIN namespaces n ON n.id = l.namespace_id
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq AND m.namespace_id = l.namespace_id
 LEFT JOIN hidden_users h ON h.user_number = l.user_number AND h.namespace_id = 0
 WHERE l.partition = $1 AND l.epoch = $2 AND l.seq = $3;
+
+-- name: drop_webhook_resend
+-- A message that was to be sent once more, and of which nothing may go out any more, stays given up.
+UPDATE webhook_deliveries SET state = 'dead', error = 'its user was hidden or erased'
+WHERE webhook = $1 AND message_id = $2 AND state = 'resend';
+
+-- name: find_webhook_audit
+-- Events of the audit of some types ($1), of namespaces of a pattern ($2), behind an id ($3), in order. O(namespaces × types × log n).
+SELECT a.id, a.namespace_id, a.type FROM namespaces n CROSS JOIN unnest($1::text[]) AS types (type) CROSS JOIN LATERAL (
+    SELECT id, namespace_id, type FROM audit
+    WHERE namespace_id = n.id AND type = types.type AND id > $3 ORDER BY id LIMIT $4) AS a
+WHERE n.name LIKE $2 ORDER BY a.id LIMIT $4;
+
+-- name: get_webhook_audit
+-- One event of the audit. No row where there is none. O(log n).
+SELECT id, type, actor, at, body::text, NULL::text AS user FROM audit WHERE namespace_id = $1 AND id = $2;
+
+-- name: get_webhook_namespace
+-- A namespace by its number, deleted or not.
+SELECT id, name, partition, version, rules::text FROM namespaces WHERE id = $1;
+
+-- name: get_webhook_user
+-- A user's name, and whether they are hidden in a namespace ($2) or in the deployment. O(log n).
+SELECT name, EXISTS (
+    SELECT FROM hidden_users WHERE user_number = $1 AND namespace_id IN (0, $2)) AS is_hidden
+FROM users WHERE number = $1;
+
+-- name: put_webhook_top
+-- The top of a board as it was told.
+UPDATE webhooks SET top = $2::json, top_version = $3 WHERE number = $1;
+
+-- name: record_drift
+-- Writes an event for a board that differs from the ledger, or does no more ($2), unless the last one of its namespace said so. The
+-- lock ($4) keeps the ids of all of them in the order of their commits.
+WITH locked AS MATERIALIZED (SELECT id, pg_advisory_xact_lock($4) FROM namespaces WHERE id = $1 FOR NO KEY UPDATE),
+last AS (
+    SELECT type FROM audit WHERE namespace_id = $1 AND type IN ('drift_began', 'drift_ended') ORDER BY id DESC LIMIT 1)
+INSERT INTO audit (namespace_id, type, body) SELECT id, $2, $3::text::json FROM locked
+WHERE coalesce((SELECT type FROM last), 'drift_ended') <> $2;

@@ -37,7 +37,9 @@ SELECT number FROM made;
 UPDATE webhooks SET version = version + 1, api_key_id = $2, api_key_hash = $3, settings = $4::json, secret = $5,
     previous_secret = CASE WHEN $6::boolean THEN secret ELSE previous_secret END,
     previous_secret_until = CASE WHEN $6::boolean THEN now() + make_interval(secs => $7) ELSE previous_secret_until END,
-    updated_at = now(), is_gone = false, stop_reason = NULL
+    updated_at = now(), is_gone = false, stop_reason = NULL,
+    top = CASE WHEN (settings -> 'board')::text = ($4::json -> 'board')::text
+               AND settings ->> 'namespaces' = $4::json ->> 'namespaces' THEN top END
 WHERE id = $1;
 
 -- name: delete_webhook

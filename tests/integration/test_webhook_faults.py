@@ -1,0 +1,160 @@
+"""Webhooks whose receivers fail in every way, and a persister that is killed between a message and its offset."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from tests.conftest import Names, Stack, running_stack
+from tests.support.receiver import Receiver, endless, hang_up, slow, status
+from tests.support.waits import until
+from tests.support.webhooks import SETTINGS, Hook, arrive
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
+        yield stack
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with stack.client() as client:
+        yield client
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def test_a_redirect_is_not_followed(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    with Receiver() as elsewhere:
+        receiver.behave = status(307, location=elsewhere.url)
+        hook = Hook(api, names.fresh(), receiver.url)
+        hook.grant("g1")
+        arrive(receiver, 2)
+        assert elsewhere.deliveries == []
+    (delivery,) = hook.deliveries()
+    assert (delivery["state"], delivery["status"]) == ("failing", 307)
+    assert "redirects" in delivery["error"]
+
+
+@pytest.mark.parametrize("code", [200, 500])
+def test_an_endless_answer_is_cut(api: httpx.Client, receiver: Receiver, names: Names, code: int) -> None:
+    receiver.behave = endless(code)
+    hook = Hook(api, names.fresh(), receiver.url)
+    hook.grant("g1")
+    arrive(receiver, 1)
+    state = "delivered" if code == 200 else "failing"
+    until(lambda: [one["state"] for one in hook.deliveries()] == [state], "it is noted", seconds=5)
+
+
+def test_a_receiver_that_hangs_up_or_is_not_there_is_tried_again(api: httpx.Client, names: Names) -> None:
+    with Receiver() as first:
+        first.behave = hang_up
+        hook = Hook(api, names.fresh(), first.url)
+        hook.grant("g1")
+        arrive(first, 2)
+    until(lambda: "connected" in hook.deliveries()[0]["error"], "nobody listens", seconds=20)
+    with Receiver(first.port) as second:
+        arrive(second, 1)
+        assert second.grant_ids() == ["g1"]
+
+
+def test_what_is_no_http_is_a_failure(api: httpx.Client, names: Names) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def babble() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"\x00SSH-2.0\r\n" * 10)
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        hook = Hook(api, names.fresh(), f"http://127.0.0.1:{server.getsockname()[1]}/")
+        hook.grant("g1")
+        thread.join()
+        until(lambda: any(one["error"] for one in hook.deliveries()), "it is noted", seconds=10)
+        assert "not HTTP" in hook.deliveries()[0]["error"]
+
+
+def test_a_slow_receiver_does_not_slow_the_others(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    with Receiver() as slow_one:
+        slow_one.behave = slow(30)
+        hindered = Hook(api, names.fresh(), slow_one.url)
+        hindered.grant("g1")
+        arrive(slow_one, 1)
+        hook = Hook(api, names.fresh(), receiver.url)
+        for i in range(10):
+            hook.grant(f"g{i}")
+        arrive(receiver, 10)
+        assert len(slow_one.deliveries) == 1, "one in flight"
+        until(lambda: hindered.deliveries(), "it has its deadline", seconds=20)
+        assert hindered.deliveries()[0]["error"] == "no answer in 10 s"
+
+
+def test_410_stops_it_until_it_is_put_again(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    receiver.behave = status(410)
+    hook = Hook(api, names.fresh(), receiver.url)
+    hook.grant("g1")
+    until(lambda: hook.get()["state"] == "stopped", "it stops", seconds=10)
+    assert "410" in hook.get()["stop_reason"]
+    receiver.behave = status(204)
+    assert hook.put().status_code == 200
+    until(lambda: hook.get()["state"] == "active" and len(receiver.deliveries) == 2, "it goes on", seconds=10)
+
+
+def test_a_message_is_given_up_after_three_days_and_may_be_sent_once_more(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    receiver.behave = status(400)
+    hook = Hook(api, names.fresh(), receiver.url)
+    hook.grant("g1")
+    arrive(receiver, 1)
+    until(lambda: hook.deliveries(), "it is noted")
+    hook.grant("g2")
+    stack.sql(
+        "UPDATE webhook_retries SET first_attempt_at = now() - interval '3 days' FROM webhooks w "
+        "WHERE w.number = webhook AND w.id = %s",
+        hook.name,
+    )
+    until(lambda: len(hook.deliveries(state="dead")) == 1, "it is given up", seconds=20)
+    receiver.behave = status(204)
+    until(lambda: receiver.grant_ids()[-1] == "g2", "it goes on", seconds=20)
+    (dead,) = hook.deliveries(state="dead")
+    answer = api.post(f"{hook.path}/resend", json={"state": "dead"})
+    assert (answer.status_code, answer.json()) == (202, {"message_ids": [dead["message_id"]]})
+    until(lambda: receiver.grant_ids()[-1] == "g1", "it is sent once more", seconds=20)
+    assert receiver.deliveries[-1].message_id == dead["message_id"]
+    until(lambda: hook.deliveries(state="dead") == [], "it is noted")
+
+
+def test_a_killed_persister_tells_everything_in_order(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    """It dies once with a message sent and not noted: that one comes twice, under one id."""
+    hook = Hook(api, names.fresh(), receiver.url)
+    released = threading.Event()
+
+    def wait_for_kill(handler: object) -> None:
+        released.wait(20)
+        status(204)(handler)  # type: ignore[arg-type]
+
+    receiver.behave = wait_for_kill
+    for i in range(30):
+        hook.grant(f"g{i}")
+    arrive(receiver, 1)
+    stack.kill("persist")
+    released.set()
+    receiver.behave = status(204)
+    stack.start("persist")
+    until(lambda: receiver.grant_ids()[-1] == "g29", "the last one", seconds=30)
+    ids = receiver.grant_ids()
+    assert ids == ["g0", *(f"g{i}" for i in range(30))]
+    assert receiver.deliveries[0].message_id == receiver.deliveries[1].message_id

@@ -25,26 +25,25 @@ from ..model.user_cells import Cells
 from ..persist.ledger_session import LedgerSession
 from ..store import keys
 from ..store.boards import user_exists_call
-from ..store.key_space import scan_call
 from ..store.ledger_offset import LedgerOffset
-from ..store.marks import close_partitions
 from ..store.namespace_cache import namespace_from_row
-from ..store.partitions import last_seq_call, read_last_seq
+from ..store.partitions import read_last_seq
 from ..store.rebuilds import APPEND_ENTRIES, AppendedEntry, append_entries, forget_progress, read_epoch
 from ..store.user_dump import DUMP_USERS, dump_users_call
 from ..verify.redis_values import UserValues, parse_values
 from ..verify.report import Progress
 from .gap_boards import GapBoards, GapWindow, read_gap_boards
-from .ledger_gap import LedgerGap, begin_gap, close_gap
+from .ledger_gap import LedgerGap, close_gap
 from .loss import Loss, record_loss
 from .partition_hold import STATEMENT_S_MAX, hold_partition
 from .partition_rebuild import PLANS, REDIS_S_MAX
 from .progress import RebuildMoved
+from .user_names import UserNames
 
 #: The scripts that a connection needs.
 SCRIPTS = (DUMP_USERS, APPEND_ENTRIES)
-#: Keys that one call goes through: a ms of Redis or less.
-_KEYS_A_SCAN = 1_000
+#: Users of the ledger that are looked up at once: a ms of Redis.
+_NAMES_A_PAGE = 1_000
 #: Look-ups of one call, users × boards, and users of one call: some ms of Redis.
 _LOOKUPS_A_CALL, _USERS_A_CALL = 20_000, 500
 #: Findings that a report names: one screen.
@@ -85,16 +84,26 @@ class LostUser:
 
 
 class LedgerFromRedis:
-    """One partition's. chain: makes the hashes of the rows."""
+    """One partition's, which `begin_gaps` has closed. names: the users whom Redis has there; chain: makes the hashes of
+    the rows."""
 
     def __init__(
-        self, postgres_url: str, redis_url: str, p: int, gap: LedgerGap, progress: Progress, *, chain: LedgerChain
+        self,
+        postgres_url: str,
+        redis_url: str,
+        p: int,
+        gap: LedgerGap,
+        progress: Progress,
+        *,
+        names: UserNames,
+        chain: LedgerChain,
     ) -> None:
         self._postgres_url = postgres_url
         self._link = RedisConnection(redis_url, SCRIPTS, timeout_s=REDIS_S_MAX)
         self._partition = p
         self._gap = gap
         self._progress = progress
+        self._names = names
         self._chain = chain
         self._epoch = 0  # of the entries of the kind `loss`; 0: there is none yet
         self.report = FromRedisReport(p, gap)
@@ -104,8 +113,6 @@ class LedgerFromRedis:
         connection = await connect(self._postgres_url, STATEMENT_S_MAX, PLANS)
         p, link = self._partition, self._link
         try:
-            await close_partitions(link, {p: f"ledger_behind: {self._gap.progress}"})
-            await begin_gap(link, p, self._gap)
             async with hold_partition(self._postgres_url, p, self._chain) as session:
                 offset = await close_gap(link, session, p, self._gap, epoch=await read_epoch(link, p))
                 rows = await connection.fetch(queries()["get_namespaces_of_partitions"], [p])
@@ -127,7 +134,7 @@ class LedgerFromRedis:
         """Records the users of one namespace; where the ledger ends then."""
         boards = await read_gap_boards(self._link, connection, namespace, self._gap)
         count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(boards.names.boards) or 1)))
-        async for page in self._names(connection, namespace):
+        async for page in self._pages(connection, namespace):
             for first in range(0, len(page), count):
                 names = page[first : first + count]
                 users = await self._differing(connection, namespace, boards, names, offset)
@@ -155,20 +162,12 @@ class LedgerFromRedis:
             await session.execute("add_seal", *seal)
             await session.execute("add_pending_updates_of_window", namespace.id, window.name)
 
-    async def _names(self, connection: asyncpg.Connection, namespace: Namespace) -> AsyncIterator[list[str]]:
-        """The users whom Redis has in a namespace, and those whom the ledger alone has. O(keys of the node)."""
-        prefix, cursor = keys.balances(self._partition, namespace.id).encode(), b"0"
-        while True:
-            # A scan has no key: it goes to the node of the call before it.
-            _, scanned = await self._link.run([last_seq_call(self._partition), scan_call(cursor, _KEYS_A_SCAN)])
-            if isinstance(scanned, Exception):
-                raise RedisRefused(str(scanned))
-            cursor, page = scanned
-            yield list({key.removeprefix(prefix).decode(): None for key in page if key.startswith(prefix)})
-            if cursor == b"0":
-                break
+    async def _pages(self, connection: asyncpg.Connection, namespace: Namespace) -> AsyncIterator[list[str]]:
+        """The users whom Redis has in a namespace, and those whom the ledger alone has. O(them × log n)."""
+        async for page in self._names.pages(namespace.id):
+            yield page
         after = 0
-        while rows := await connection.fetch(queries()["get_numbered_users"], namespace.id, after, _KEYS_A_SCAN):
+        while rows := await connection.fetch(queries()["get_numbered_users"], namespace.id, after, _NAMES_A_PAGE):
             replies = await self._link.run([user_exists_call(namespace, row["name"]) for row in rows])
             yield [row["name"] for row, exists in zip(rows, replies, strict=True) if exists == 0]
             after = rows[-1]["number"]

@@ -1,5 +1,6 @@
 """A gap in the ledger: rows that Postgres lost, and that no log holds any more. A row of its own stands for them."""
 
+from collections.abc import Mapping
 from time import time_ns
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from ..persist.log_reader import ROWS_MAX, rows_behind
 from ..store.ledger_offset import LedgerOffset
 from ..store.ledger_reach import FROM_REDIS
 from ..store.log_format import read_fields
-from ..store.partitions import read_last_seq
+from ..store.marks import close_partitions
+from ..store.partitions import LEDGER_BEHIND, read_last_seq
 from ..store.rebuilds import holds_entry, log_page_call, read_rebuild_head, write_progress
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -60,9 +62,12 @@ async def find_gap(link: RedisConnection, postgres: Postgres, p: int) -> LedgerG
     return LedgerGap(offset.seq + 1, last) if last >= offset.seq else None
 
 
-async def begin_gap(link: RedisConnection, p: int, gap: LedgerGap) -> None:
-    """Notes in meta that a gap is worked on: until that is over, nobody opens the partition."""
-    await write_progress(link, p, gap.progress)
+async def begin_gaps(link: RedisConnection, gaps: Mapping[int, LedgerGap]) -> None:
+    """Closes partitions, and notes in their metas that their gaps are worked on: until that is over, nobody opens them.
+    O(partitions)."""
+    await close_partitions(link, {p: f"{LEDGER_BEHIND}: {gap.progress}" for p, gap in gaps.items()})
+    for p, gap in gaps.items():
+        await write_progress(link, p, gap.progress)
 
 
 async def close_gap(

@@ -1,6 +1,6 @@
 """`leaderboard rebuild --from-redis`: partitions of which Postgres lost rows that no log holds are opened again."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from ..admin.store_agreement import check_together, find_chain
 from ..drivers.postgres import Postgres
@@ -12,8 +12,9 @@ from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.partitions import LEDGER_BEHIND
 from ..verify.report import Progress
 from .ledger_from_redis import LedgerFromRedis
-from .ledger_gap import find_gap
+from .ledger_gap import LedgerGap, begin_gaps, find_gap
 from .settlement import Recovery
+from .user_names import UserNames
 
 
 async def record_lost_rows(settings: Settings, progress: Progress, only: int | None = None) -> AsyncIterator[Recovery]:
@@ -28,11 +29,8 @@ async def record_lost_rows(settings: Settings, progress: Progress, only: int | N
         behind = {reach.partition for reach in reaches if (reach.loss or "").startswith(LEDGER_BEHIND)}
         users = await postgres.fetch("count_users_of_partitions", sorted(behind), None)
         progress.begin(users[0]["users"])
-        chain, reports = await find_chain(settings, postgres), {}
-        for p in sorted(behind):
-            if (gap := await find_gap(link, postgres, p)) is not None:
-                work = LedgerFromRedis(settings.postgres_url, settings.redis_url, p, gap, progress, chain=chain)
-                reports[p] = str(await work.run(postgres))
+        gaps = {p: gap for p in sorted(behind) if (gap := await find_gap(link, postgres, p)) is not None}
+        reports = await _record(settings, link, postgres, gaps, progress) if gaps else {}
         await marks.renew_all()
         wrong = await check_together(link, postgres)
         for p in sorted(behind | wrong.keys()):
@@ -42,3 +40,21 @@ async def record_lost_rows(settings: Settings, progress: Progress, only: int | N
         await marks.close()
         await link.close()
         await postgres.close()
+
+
+async def _record(
+    settings: Settings, link: RedisConnection, postgres: Postgres, gaps: Mapping[int, LedgerGap], progress: Progress
+) -> dict[int, str]:
+    """Records what Redis has of partitions with gaps; the report of each."""
+    chain, reports = await find_chain(settings, postgres), dict[int, str]()
+    await begin_gaps(link, gaps)
+    names = await UserNames.read(link, settings.postgres_url, gaps.keys())
+    try:
+        for p, gap in gaps.items():
+            work = LedgerFromRedis(
+                settings.postgres_url, settings.redis_url, p, gap, progress, names=names, chain=chain
+            )
+            reports[p] = str(await work.run(postgres))
+    finally:
+        names.close()
+    return reports

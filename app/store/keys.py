@@ -108,6 +108,15 @@ def partition_of(call: Sequence[object]) -> int | None:
 _OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns|hidden|profiles):(\d+)(?::|\Z)")
 
 
+_BALANCES = re.compile(rb"lb:\{(\d+)\}:u:(\d+):(.*)\Z", re.DOTALL)
+
+
+def user_of(key: bytes) -> tuple[int, int, str] | None:
+    """Partition, namespace id and user of a user's balances; None for any other key. O(1)."""
+    match = _BALANCES.match(key)
+    return None if match is None else (int(match[1]), int(match[2]), match[3].decode())
+
+
 # What a rebuild writes anew: all of a namespace but its hidden users and profiles.
 _REBUILT = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns):(\d+)(?::|\Z)")
 _LOG_OR_DEDUP = re.compile(rb"lb:\{(\d+)\}:(?:log\Z|dedup:)")

@@ -79,6 +79,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
         for name, value in PLANNER_SETTINGS.items():
             connection.execute(f"SET {name} = {value}")
         connection.execute(queries()["create_archive_tables"].encode())
+        connection.execute(queries()["create_redis_users"].encode())
         connection.execute(queries()["create_export_scores"].encode())
         connection.execute(queries()["create_compare_tables"].encode())
         for name, args in SAMPLES.items():

@@ -16,8 +16,9 @@ from app.drivers.postgres import Postgres
 from app.drivers.redis import RedisConnection
 from app.model.ledger_chain import LedgerChain
 from app.recover.ledger_from_redis import LedgerFromRedis
-from app.recover.ledger_gap import find_gap
+from app.recover.ledger_gap import begin_gaps, find_gap
 from app.recover.partition_rebuild import PartitionRebuild
+from app.recover.user_names import UserNames
 from app.settings import Settings, read_settings
 
 USERS_A_CALL = 5
@@ -47,7 +48,9 @@ async def record(settings: Settings, partition: int, fuse: Fuse, chain: LedgerCh
     postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [])
     gap = await find_gap(link, postgres, partition)
     assert gap is not None
-    work = LedgerFromRedis(settings.postgres_url, settings.redis_url, partition, gap, fuse, chain=chain)
+    await begin_gaps(link, {partition: gap})
+    names = await UserNames.read(link, settings.postgres_url, [partition])
+    work = LedgerFromRedis(settings.postgres_url, settings.redis_url, partition, gap, fuse, names=names, chain=chain)
     await work.run(postgres)
 
 

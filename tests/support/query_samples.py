@@ -24,6 +24,7 @@ CELLS = (
 WITHOUT_PLAN = {
     "create_archive_tables",
     "create_compare_tables",
+    "create_redis_users",
     "create_export_scores",
     "truncate_export_scores",
     "lock_hidden_archive_users",
@@ -264,6 +265,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_page_of_users_with_lost_cells": (SPACE, 5, 10),
     "get_pending_archive_updates_of_users": (SPACE, [5, 6]),
     "get_users_with_lost_cells": (SPACE, [5, 6]),
+    "add_redis_users": ([SPACE], ["u1"]),
+    "get_redis_users": (SPACE, "u1", 10),
     "get_scores_around": (SPACE, [5, 6], 40, 50),
     "add_pending_updates_of_window": (SPACE, DAY),
     "replace_new_scores": ([5, 6], [DAY], [5], [1], [10]),

@@ -91,3 +91,15 @@ CROSS JOIN LATERAL (
            coalesce(bool_or(seq > $4 AND kind <> 'loss'), false) AS has_after,
            coalesce(bool_or(seq > $4 AND kind = 'loss'), false) AS is_recorded
     FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number) AS r;
+
+-- name: create_redis_users
+-- The users whom a scan of Redis found, by namespace.
+CREATE TEMP TABLE redis_users (namespace_id integer, name text COLLATE "C", PRIMARY KEY (namespace_id, name));
+
+-- name: add_redis_users
+-- Adds users ($2) of namespaces ($1); a scan may name one twice.
+INSERT INTO redis_users SELECT * FROM unnest($1::int[], $2::text[]) ON CONFLICT DO NOTHING;
+
+-- name: get_redis_users
+-- Those of a namespace behind a name ($2), in order, $3 at most. O(them × log n).
+SELECT name FROM redis_users WHERE namespace_id = $1 AND name > $2 ORDER BY name LIMIT $3;

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dev": ("dev", "dev"),
     "serve": ("serve", "serve"),
     "persist": ("persist", "persist"),
+    "import": ("importer", "import_"),
     "verify": ("verify", "verify"),
     "rebuild": ("rebuild", "rebuild"),
     "repair": ("repair", "repair"),

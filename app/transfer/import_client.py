@@ -1,0 +1,153 @@
+"""Sends batches of grants to a server, and asks again for what may succeed later."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+#: Seconds for one answer: a batch takes the server a second, and longer while it catches up.
+ANSWER_S = 60.0
+#: Seconds to connect: then the server is taken as away, and is tried again.
+CONNECT_S = 5.0
+#: Seconds for which a batch is sent again and again before the import gives up: a restart, a failover, a rebuild.
+PATIENCE_S = 600.0
+#: Seconds between two tries: twice as long each time, from the first to the last.
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.2, 10.0
+#: Statuses that say nothing about the request itself: it is sent again.
+_PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
+
+
+class ImportStop(Exception):
+    """The import cannot go on: one sentence. What was done stays, and the state says how far it is."""
+
+
+class MemberError(msgspec.Struct):
+    """Why a grant was refused."""
+
+    code: str
+    detail: str = ""
+    field: str | None = None
+    retryable: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The detail, with the field before it."""
+        return f"{self.field.removeprefix('$.')}: {self.detail}" if self.field else self.detail
+
+
+class MemberResult(msgspec.Struct):
+    """What became of one grant of a batch. status: applied, duplicate, quarantined, rejected; `would_apply` in a dry
+    run."""
+
+    status: str
+    error: MemberError | None = None
+
+
+class _Batch(msgspec.Struct):
+    results: list[MemberResult]
+
+
+_read_batch = msgspec.json.Decoder(_Batch).decode
+_read_problem = msgspec.json.Decoder(MemberError).decode
+
+
+class ImportClient:
+    """An HTTP client with a key. Its connections are shared by all batches in flight."""
+
+    def __init__(self, url: str, key: str | None, *, connections: int, patience_s: float = PATIENCE_S) -> None:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._url = url
+        self._patience_s = patience_s
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            limits=httpx.Limits(max_connections=connections),
+        )
+        self.retries = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request, sent again as long as its cause may pass. ImportStop when patience ends, or for a server that
+        does not know the key."""
+        deadline, pause = monotonic() + self._patience_s, _PAUSE_S_MIN
+        while True:
+            answer, cause = None, ""
+            try:
+                answer = await self._client.request(method, path, **options)
+            except httpx.TransportError as error:
+                cause = f"{self._url} does not answer: {type(error).__name__}"
+            if answer is not None:
+                if answer.status_code not in _PASSING:
+                    if answer.status_code == 401:
+                        raise ImportStop(f"{self._url}: {problem_of(answer)}: give --api-key, or LEADERBOARD_API_KEY")
+                    return answer
+                cause = f"{self._url}: {problem_of(answer)}"
+            if monotonic() > deadline:
+                raise ImportStop(f"{cause}; gave up after {self._patience_s:.0f} s")
+            pause = await self._rest(pause, answer)
+
+    async def send(self, path: str, bodies: Sequence[bytes], **query: str) -> list[MemberResult]:
+        """The results of grants, in their order; those with a passing cause are sent again. ImportStop."""
+        results: list[MemberResult | None] = [None] * len(bodies)
+        left = list(range(len(bodies)))
+        deadline, pause = monotonic() + self._patience_s, _PAUSE_S_MIN
+        while left:
+            answer = await self.ask(
+                "POST",
+                path,
+                params=query,
+                content=b"\n".join([bodies[i] for i in left]),
+                headers={"content-type": "application/x-ndjson"},
+            )
+            if answer.status_code != 200:
+                raise ImportStop(f"{self._url}: {problem_of(answer)}")
+            again: list[int] = []
+            for i, result in zip(left, _read_batch(answer.content).results, strict=True):
+                if result.error is not None and result.error.retryable:
+                    again.append(i)
+                results[i] = result
+            if again and monotonic() > deadline:
+                cause = results[again[0]]
+                assert cause is not None
+                assert cause.error is not None
+                raise ImportStop(f"{self._url}: {cause.error.reason}; gave up after {self._patience_s:.0f} s")
+            if again:
+                pause = await self._rest(pause, answer)
+            left = again
+        return [result for result in results if result is not None]
+
+    async def _rest(self, pause: float, answer: httpx.Response | None) -> float:
+        """Waits; as long as the server asks for, if it does. The next pause."""
+        self.retries += 1
+        after = answer.headers.get("retry-after", "") if answer is not None else ""
+        least = float(after) if after.isdigit() else 0.0
+        await asyncio.sleep(min(_PAUSE_S_MAX, max(least, pause * random.uniform(0.5, 1.0))))
+        return min(2 * pause, _PAUSE_S_MAX)
+
+
+def problem_of(answer: httpx.Response) -> str:
+    """What a server says is wrong."""
+    try:
+        problem = _read_problem(answer.content)
+    except msgspec.DecodeError:
+        return f"answered {answer.status_code}"
+    return f"{problem.code}: {problem.reason}"
+
+
+def grants_path(namespace: str | None) -> str:
+    """Where grants are sent: to one namespace, or each to its own."""
+    return "/v1/grants" if namespace is None else f"/v1/namespaces/{quote(namespace, safe='')}/grants"

@@ -1,0 +1,64 @@
+"""What is imported: rows with where they come from."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .import_refusals import CsvForm
+from .source_file import SourceFile, SourceIdentity
+from .source_formats import SourceFormat, array_rows, csv_rows, ndjson_rows, sniff_delimiter, sniff_format
+from .source_query import query_identity, query_rows
+from .source_row import SourceFault, SourceRow
+
+#: Words for a delimiter that a shell makes hard to type.
+_TAB = ("tab", "\\t")
+
+
+class Source(NamedTuple):
+    """Rows, and the file that they come from; form: of a CSV."""
+
+    identity: SourceIdentity
+    rows: Iterator[SourceRow]
+    file: SourceFile | None = None
+    form: CsvForm | None = None
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self.file is not None:
+            self.file.close()
+
+
+class SourceOptions(NamedTuple):
+    """What is known of a file. form: None: by its first byte; delimiter: None: by its first line."""
+
+    form: SourceFormat | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    is_raw: bool = False
+
+
+def open_source(name: str, options: SourceOptions) -> Source:
+    """A file, or stdin for `-`. SourceFault."""
+    file = SourceFile(name)
+    match options.form or sniff_format(file.stream):
+        case "ndjson":
+            return Source(file.identity, ndjson_rows(file.stream), file)
+        case "json":
+            return Source(file.identity, array_rows(file.stream), file)
+    delimiter = "\t" if options.delimiter in _TAB else options.delimiter or sniff_delimiter(file.stream)
+    encoding = options.encoding or "utf-8"
+    try:
+        "".encode(encoding)
+    except LookupError:
+        file.close()
+        raise SourceFault(f"--encoding: nobody knows {encoding!r}") from None
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        file.close()
+        raise SourceFault(f"--delimiter: {delimiter!r} is not one character that parts cells")
+    read_as = "utf-8-sig" if encoding == "utf-8" else encoding
+    rows = csv_rows(file.stream, delimiter, encoding=read_as, is_raw=options.is_raw)
+    return Source(file.identity, rows, file, CsvForm(delimiter, encoding, options.is_raw))
+
+
+def query_source(url: str, query: str) -> Source:
+    """The rows of a query."""
+    return Source(query_identity(query), query_rows(url, query))

@@ -1,0 +1,166 @@
+"""Reads the rows of a source: NDJSON, a JSON array, or CSV. Memory does not grow with the source."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from ..model.csv_cells import plain_text
+from .source_row import SourceFault, SourceRow
+
+SourceFormat = Literal["ndjson", "json", "csv"]
+
+#: Bytes of one row: a grant has 32 KB at most, and a row of another table may have more beside it.
+ROW_BYTES_MAX = 1 << 20
+#: Characters of one cell.
+_CELL_CHARS_MAX = 128 * 1024
+#: Bytes that are read at once of an array.
+_BLOCK_BYTES = 1 << 16
+_BOM = b"\xef\xbb\xbf"
+_DELIMITERS = ",;\t|"
+_TOKEN = re.compile(rb'["{}\[\],]')
+_STRING_END = re.compile(rb'["\\]')
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def sniff_format(stream: io.BufferedReader) -> SourceFormat:
+    """The format by the first character."""
+    first = stream.peek(512).removeprefix(_BOM).lstrip()[:1]
+    return "json" if first == b"[" else "ndjson" if first == b"{" else "csv"
+
+
+def json_row(line: int, text: bytes) -> SourceRow:
+    """A row of one JSON object. A row of refused text is the text, once it is mended."""
+    try:
+        fields = _fields(text)
+        if "refused_text" in fields and isinstance(inner := msgspec.json.decode(fields["refused_text"]), str):
+            return json_row(line, inner.encode())
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return SourceRow(line, None, text, f"is no JSON object: {error}")
+    return SourceRow(line, fields, text)
+
+
+def ndjson_rows(stream: io.BufferedReader) -> Iterator[SourceRow]:
+    """One object a line. A line that is too long is a fault of its own."""
+    line = 0
+    while text := stream.readline(ROW_BYTES_MAX):
+        line += 1
+        if line == 1:
+            text = text.removeprefix(_BOM)
+        if len(text) >= ROW_BYTES_MAX and not text.endswith(b"\n"):
+            while (rest := stream.readline(ROW_BYTES_MAX)) and not rest.endswith(b"\n"):
+                pass
+            yield SourceRow(line, None, text[:1000], f"is longer than {ROW_BYTES_MAX} bytes")
+        elif not text.isspace():
+            yield json_row(line, text.strip())
+
+
+def array_rows(stream: io.BufferedReader) -> Iterator[SourceRow]:
+    """The members of a JSON array. SourceFault where it is no array any more, which nothing can follow."""
+    buffer, line, begun = b"", 1, False
+    at = begin = depth = 0
+    while block := stream.read1(_BLOCK_BYTES):
+        if not begun:
+            block = (buffer + block).removeprefix(_BOM)
+            buffer = b""
+        buffer, at, begin = buffer[begin:] + block, at - begin, 0
+        while True:
+            token = _TOKEN.search(buffer, at)
+            if token is None:
+                at = len(buffer)
+                break
+            char = token[0]
+            if char == b'"':
+                end = _string_end(buffer, token.end())
+                if end is None:
+                    at = token.start()
+                    break
+                at = end
+                continue
+            at = token.end()
+            if not begun:
+                if char != b"[" or buffer[: token.start()].strip():
+                    raise SourceFault("is no JSON array")
+                begun, begin = True, at
+                line += buffer.count(b"\n", 0, at)
+            elif char in b"{[":
+                depth += 1
+            elif depth and char in b"}]":
+                depth -= 1
+            elif not depth and char in b",]":
+                text = buffer[begin : token.start()]
+                if text.strip():
+                    lead = len(text) - len(text.lstrip())
+                    yield json_row(line + text.count(b"\n", 0, lead), text.strip())
+                line += buffer.count(b"\n", begin, at)
+                begin = at
+                if char == b"]":
+                    return
+            elif not depth:
+                raise SourceFault(f"line {line}: is no JSON array any more")
+        if at - begin > ROW_BYTES_MAX or len(buffer) - begin > 2 * ROW_BYTES_MAX:
+            raise SourceFault(f"line {line}: a member is longer than {ROW_BYTES_MAX} bytes, or a quote is missing")
+    raise SourceFault(f"line {line}: the array does not end: the file is cut off")
+
+
+def _string_end(buffer: bytes, at: int) -> int | None:
+    """Behind the closing quote of a string; None if it is not there yet."""
+    while mark := _STRING_END.search(buffer, at):
+        if mark[0] == b'"':
+            return mark.end()
+        at = mark.end() + 1
+    return None
+
+
+def sniff_delimiter(stream: io.BufferedReader) -> str:
+    """The one of `, ; tab |` that the first line has most of."""
+    head = stream.peek(_BLOCK_BYTES)[:_BLOCK_BYTES].partition(b"\n")[0].decode("latin-1")
+    return max(_DELIMITERS, key=head.count)
+
+
+def csv_rows(
+    stream: io.BufferedReader, delimiter: str, *, encoding: str = "utf-8-sig", is_raw: bool = False
+) -> Iterator[SourceRow]:
+    """The rows of a CSV with a header. is_raw: an apostrophe before a formula stays. SourceFault for a header that
+    cannot be read."""
+    csv.field_size_limit(_CELL_CHARS_MAX)
+    text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+    try:
+        yield from _csv_rows(text, delimiter, is_raw=is_raw)
+    finally:
+        text.detach()  # Else the end of the rows would close the file.
+
+
+def _csv_rows(text: io.TextIOWrapper, delimiter: str, *, is_raw: bool) -> Iterator[SourceRow]:
+    reader = csv.reader(text, delimiter=delimiter)
+    try:
+        names = [name.strip() for name in next(reader)]
+    except StopIteration:
+        raise SourceFault("is empty: a CSV begins with the names of its columns") from None
+    except csv.Error as error:
+        raise SourceFault(f"line 1: is no header of a CSV: {error}") from None
+    if len(set(names)) != len(names):
+        raise SourceFault("line 1: a column stands twice in the header")
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = f"lines {line} to {reader.line_num} are no row: {error}; is a quote missing?"
+            yield SourceRow(line, None, b"", fault, tuple(names))
+            continue
+        if not cells:
+            continue
+        if not is_raw:
+            cells = [plain_text(cell) if cell[:1] == "'" else cell for cell in cells]
+        whole = delimiter.join(cells).encode(errors="surrogateescape")
+        if len(cells) != len(names):
+            yield SourceRow(line, None, whole, f"has {len(cells)} cells, the header {len(names)}", tuple(names))
+        else:
+            yield SourceRow(line, dict(zip(names, cells, strict=True)), whole)

@@ -1,0 +1,33 @@
+"""One row of what is imported, as it was read, before it is a grant."""
+
+from typing import NamedTuple
+
+import msgspec
+
+#: What the importer adds to a row that it writes to the file of refused rows, and takes off when it reads that again.
+REFUSED_FIELDS = ("refused_line", "refused_code", "refused_reason", "refused_grant_id", "refused_text")
+
+
+class SourceRow(NamedTuple):
+    """A row. line: where it begins in the source, from 1; in a query's answer the number of the row. fields: its
+    values, JSON as it stood there, or text; None if it cannot be read. text: the row itself, for its digest and for the
+    file of refused rows. fault: why it cannot be read; columns: then those of a CSV, in their order."""
+
+    line: int
+    fields: dict[str, msgspec.Raw] | dict[str, str] | None
+    text: bytes
+    fault: str = ""
+    columns: tuple[str, ...] = ()
+
+
+class RowRefused(Exception):
+    """A row that is not imported. code: stable, of the server's problems, or `unreadable`."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class SourceFault(Exception):
+    """The source as a whole cannot be read: one sentence."""

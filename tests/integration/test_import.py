@@ -1,0 +1,165 @@
+"""`leaderboard import` on real parts: formats, refused rows, and going on after an end in between."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import zstandard
+
+from tests.support.import_run import import_here, scores
+
+OLD = datetime(2019, 3, 4, 5, 6, 7, tzinfo=UTC).isoformat()
+
+
+def grant(i: int, **fields: Any) -> dict[str, Any]:
+    return {"grant_id": f"g{i}", "user_id": f"u{i % 7}", "amount": i, "granted_at": OLD, **fields}
+
+
+def as_lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def as_array(rows: list[dict[str, Any]]) -> bytes:
+    return b"\xef\xbb\xbf " + json.dumps(rows, indent=1).encode()
+
+
+def as_csv(rows: list[dict[str, Any]]) -> bytes:
+    names = list(rows[0])
+    lines = [";".join(names), *(";".join(str(row[name]) for name in names) for row in rows)]
+    return ("\ufeff" + "\r\n".join(lines)).encode()
+
+
+@pytest.mark.parametrize("form", [as_lines, as_array, as_csv], ids=["ndjson", "json", "csv"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+def test_every_form_gives_the_same_board(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path, form: Any, pack: Any
+) -> None:
+    rows = [grant(i, category='a, "b" {[' if form is not as_csv else "a") for i in range(50)]
+    path = tmp_path / "rows"
+    path.write_bytes(pack(form(rows)))
+    done = import_here(live_server, path, "--namespace", space)
+    assert (done.code, done.lines) == (0, ["50 rows: 50 new, 0 there already, 0 refused"])
+    assert scores(api, space) == {f"u{n}": sum(range(n, 50, 7)) for n in range(7)}
+    again = import_here(live_server, path, "--namespace", space)
+    assert again.lines == ["50 rows: 0 new, 50 there already, 0 refused"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bad_rows_are_named_and_can_be_mended(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
+    rows = [grant(i) for i in range(1, 301)]
+    rows[16]["amount"] = 1.5
+    rows[99]["user_id"] = ""
+    lines = as_lines(rows).splitlines()
+    lines[199] = b'{"grant_id": "g200", "user_id": '
+    lines[249] = lines[248].replace(b'"amount": 249', b'"amount": 250')
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(b"\n".join(lines))
+    done = import_here(live_server, path, "--namespace", space)
+    assert done.code == 1
+    assert done.lines[0] == "300 rows: 296 new, 0 there already, 4 refused"
+    reasons = sorted(
+        line.split(": ")[0].strip() + line.split(", first in")[1].split(":")[0] for line in done.lines[1:5]
+    )
+    assert reasons == ["amount_scale line 17", "grant_conflict line 250", "invalid line 100", "unreadable line 200"]
+    refused = tmp_path / "rows.ndjson.refused.ndjson"
+    mended = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert [row["refused_line"] for row in mended] == ["17", "100", "200", "250"]
+    mended[0]["amount"], mended[1]["user_id"], mended[3]["grant_id"] = 2, "x", "g250"
+    mended[2]["refused_text"] += '"y", "amount": 1}'
+    refused.write_bytes(as_lines(mended))
+    assert import_here(live_server, refused, "--namespace", space).lines == [
+        "4 rows: 4 new, 0 there already, 0 refused"
+    ]
+    assert {"x": 100, "y": 1}.items() <= scores(api, space).items()
+
+
+def test_a_csv_of_another_house(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
+    """A BOM, semicolons, lines within quotes, local times, no ids, duplicates, formulas, and columns nobody needs."""
+    path = tmp_path / "legacy.csv"
+    text = """id;player;points;when;note
+1;ann;+007;27.03.2022 01:59;"two
+lines"
+2;bob;2.50;27.03.2022 02:30;skipped
+3;ann;1;30.10.2022 02:30;twice
+4;'=cmd;1;01.01.2022 00:00;formula
+5;ann;1;01.01.2022 00:00;formula;too many
+"""
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    api.put(f"/v1/namespaces/{space}", json={"accept_past": None, "scale": 2})
+    flags = ["--map", "user_id=player", "--map", "amount=points", "--map", "granted_at=when", "--set", "source=old"]
+    flags += ["--grant-id", "{source}-{id}", "--timezone", "Europe/Berlin", "--time-format", "%d.%m.%Y %H:%M"]
+    done = import_here(live_server, path, "--namespace", space, *flags)
+    assert done.lines == [
+        "5 rows: 4 new, 0 there already, 1 refused",
+        "  unreadable: 1, first in line 7: has 6 cells, the header 5",
+        f"refused rows, with the reason in each: {path}.refused.csv; mend them and import that file",
+        "not imported: note",
+        "1 times lay in an hour that comes twice: the first one was taken: lines 5",
+        "1 times lay in an hour that the clock skipped: they were moved on by it: lines 4",
+    ]
+    assert scores(api, space) == {"ann": 8, "bob": 2.5, "=cmd": 1}
+    live_server.wait_flushed()
+    times = {i: api.get(f"/v1/namespaces/{space}/grants/old-{i}").json()["granted_at"] for i in (1, 2, 3)}
+    assert times == {1: "2022-03-27T00:59:00Z", 2: "2022-03-27T01:30:00Z", 3: "2022-10-30T00:30:00Z"}
+
+
+def test_rows_without_ids_count_once_each(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("user_id,amount\nann,1\nann,1\nbob,x\nann,1\n")
+    for new, there in ((3, 0), (0, 3)):
+        done = import_here(live_server, path, "--namespace", space)
+        assert done.lines, done.stderr
+        assert done.lines[0] == f"4 rows: {new} new, {there} there already, 1 refused"
+    assert scores(api, space) == {"ann": 3}
+    refused = tmp_path / "rows.csv.refused.csv"
+    refused.write_text(refused.read_text().replace("bob,x", "ann,1"))
+    assert (
+        import_here(live_server, refused, "--namespace", space).lines[0] == "1 rows: 1 new, 0 there already, 0 refused"
+    )
+    assert scores(api, space) == {"ann": 4}
+
+
+def test_rows_name_their_namespaces_and_times_their_bounds(
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
+) -> None:
+    one, two = names.fresh(), names.fresh()
+    for name in (one, two):
+        api.put(f"/v1/namespaces/{name}", json={"tie_break": "earliest"})
+    rows = [
+        grant(i, namespace=(one, two, "no-such")[i % 3], granted_at=f"20{10 + i}-01-01T00:00:00Z") for i in range(9)
+    ]
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(as_lines(rows))
+    done = import_here(live_server, path, "--since", "2012-01-01", "--until", "2017-01-01T00:00:00Z")
+    assert done.counts == {"rows": 9, "new": 3, "there already": 0, "left out by --since or --until": 4, "refused": 2}
+    assert (scores(api, one), scores(api, two)) == ({"u3": 3, "u6": 6}, {"u4": 4})
+
+
+def test_a_query_is_a_source(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
+    query = "SELECT i AS id, 'u' || i % 3 AS player, i * 1.0 AS points, now() AS at FROM generate_series(1, 5000) i"
+    flags = ["--map", "grant_id=id", "--map", "user_id=player", "--map", "amount=points", "--map", "granted_at=at"]
+    source = ["--sql", f"{query} ORDER BY i", "--sql-url", live_server.postgres.url, "--state", str(tmp_path / "state")]
+    done = import_here(live_server, *source, "--namespace", space, *flags)
+    assert done.lines == ["5,000 rows: 5,000 new, 0 there already, 0 refused"]
+    assert scores(api, space)["u0"] == sum(range(3, 5001, 3))
+
+
+def test_a_state_belongs_to_one_source(live_server: Any, space: str, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    for path in (one, two):
+        path.write_text("user_id,amount\nann,1\n")
+    broken = import_here(live_server, one, "--namespace", "none-such", "--state", state)
+    assert (broken.code, broken.stdout) == (1, "")
+    assert "namespace_not_found" in broken.stderr
+    other = import_here(live_server, two, "--namespace", space, "--state", state)
+    assert other.code == 1
+    assert "is the state of one.csv, and this is two.csv: give another --state, or --restart" in other.stderr
+    one.write_text("user_id,amount\nbob,1\n")
+    assert "has changed since its import began" in import_here(live_server, one, "--state", state).stderr
+    assert import_here(live_server, two, "--namespace", space, "--state", state, "--restart").code == 0
+    assert not state.exists()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..access.digest_key import digest_key_path
+from ..access.secret_box import read_secret_box
 from ..admin import migrate as migration
 from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.migrations import FormatRefused
@@ -72,6 +73,7 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
         notes += await replica_lacks(link, nodes, settings.ack_replicas)
         differences = await check_together(link, postgres)
         await find_chain(settings, postgres)
+        read_secret_box(settings)
     except (RedisRefused, FormatRefused, SettingsError, StoreUnavailable) as error:
         if not faults:
             raise

@@ -4,6 +4,7 @@ import binascii
 import re
 import secrets
 from base64 import b64decode, b64encode
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -157,6 +158,11 @@ def secret_text(key: bytes) -> str:
 def new_secret() -> bytes:
     """A fresh key."""
     return secrets.token_bytes(NEW_SECRET_BYTES)
+
+
+def is_covered(namespace: str, pattern: str) -> bool:
+    """Whether a namespace's name is one of a webhook's."""
+    return fnmatchcase(namespace, pattern)
 
 
 def like_pattern(namespaces: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..drivers.postgres import Fetch
-from ..model.webhook import AUDIT_TYPES, WebhookSettings, like_pattern
+from ..model.webhook import AUDIT_TYPES, WebhookSettings, is_covered, like_pattern
 from ..model.webhook_message import Message, message_of
 from ..store.event_rows import audit_event
 from ..store.namespace_cache import namespace_from_row
@@ -55,6 +55,8 @@ class AuditStream:
             return None
         (space,) = await self._session.fetch("get_webhook_namespace", head.place["namespace_id"])
         namespace = namespace_from_row(space)
+        if not is_covered(namespace.name, self._settings.namespaces):
+            return None
         data: dict[str, Any] = msgspec.structs.asdict(audit_event(namespace, rows[0]))
         if "actor" not in self._settings.include:
             del data["actor"]

@@ -8,10 +8,13 @@ from typing import Any
 
 import asyncpg
 
-from ..drivers.postgres import Fetch, connect, queries
+from ..drivers.postgres import PLANNER_SETTINGS, Fetch, connect, queries
 
 #: Seconds that a statement may take: a few thousand entries are looked at, by an index.
 STATEMENT_S_MAX = 10.0
+#: Seconds after which Postgres ends a connection on which nothing is asked: its process hangs, and another one is to
+#: deliver. One that works asks twice a second.
+IDLE_S_MAX = 10.0
 # The advisory lock of who delivers.
 _LOCK = 0x6C62_0011
 
@@ -26,7 +29,8 @@ class DelivererSession:
     @classmethod
     async def open(cls, url: str) -> "DelivererSession":
         """A new one. asyncpg's errors."""
-        return cls(await connect(url, STATEMENT_S_MAX))
+        plans = {**PLANNER_SETTINGS, "idle_session_timeout": f"{IDLE_S_MAX * 1000:.0f}"}
+        return cls(await connect(url, STATEMENT_S_MAX, plans))
 
     def end(self) -> None:
         """Ends the connection, and with it the lock."""

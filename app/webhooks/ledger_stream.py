@@ -15,7 +15,7 @@ from ..drivers.postgres import Fetch
 from ..model.event import OF_LEDGER
 from ..model.meta import read_meta
 from ..model.visibility import is_erased
-from ..model.webhook import WebhookSettings, like_pattern
+from ..model.webhook import WebhookSettings, is_covered, like_pattern
 from ..model.webhook_message import Message, message_of
 from ..store.event_rows import ledger_event
 from ..store.namespace_cache import namespace_from_row
@@ -130,10 +130,16 @@ class LedgerStream:
         await fetch("put_webhook_offsets", self._number, partitions, *columns)
 
     async def render(self, head: Head) -> Message | None:
-        """See Stream. None for an entry of a user who was erased."""
+        """See Stream. None for who was erased, and for a namespace that is none of the webhook's now."""
         place = head.place
         rows = await self._session.fetch("get_webhook_entry", place["partition"], place["epoch"], place["seq"])
-        rows = [row for row in rows if not row["is_erased"] and not (row["user"] and is_erased(row["user"]))]
+        rows = [
+            row
+            for row in rows
+            if is_covered(row["name"], self._settings.namespaces)
+            and not row["is_erased"]
+            and not (row["user"] and is_erased(row["user"]))
+        ]
         return ledger_message(head.message_id, rows[0], self._settings) if rows else None
 
     async def settle(self, head: Head, fetch: Fetch) -> None:

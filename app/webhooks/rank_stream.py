@@ -34,6 +34,7 @@ class WatchedBoard(NamedTuple):
     namespace: Namespace
     name: str
     window: str
+    category: str | None
     epoch: int
     version: int
     rows: Sequence[TopRow]
@@ -99,7 +100,7 @@ class RankStream:
         if not numbers.keys() >= set(names):
             return None
         rows = [TopRow(numbers[row.user], row.rank0 + 1, row.units) for row in page.rows]
-        return WatchedBoard(namespace, name, window.name, page.epoch, page.version, rows)
+        return WatchedBoard(namespace, name, window.name, watched.category, page.epoch, page.version, rows)
 
     def _compare(self, board: WatchedBoard) -> None:
         """Works out anew what waits. A new window begins with nobody on its board."""
@@ -120,8 +121,10 @@ class RankStream:
         place: dict[str, Any] = {
             "stream": self.name,
             "namespace_id": board.namespace.id,
+            "namespace": board.namespace.name,
             "board": board.name,
             "window": board.window,
+            "category": board.category,
             "user": change.user,
             "rank": change.rank,
             "previous_rank": change.previous_rank,
@@ -134,16 +137,15 @@ class RankStream:
         return Head(message_id, change.type, place)
 
     async def render(self, head: Head) -> Message | None:
-        """See Stream. None for a user who is hidden or erased."""
+        """See Stream. None for a user who is hidden or erased, or for a namespace that is not the webhook's now."""
         place = head.place
+        if place["namespace"] != self._settings.namespaces:
+            return None
         rows = await self._session.fetch("get_webhook_user", place["user"], place["namespace_id"])
         if not rows or rows[0]["is_hidden"] or is_erased(rows[0]["name"]):
             return None
-        watched = self._settings.board
         data = {
-            "namespace": self._settings.namespaces,
-            "window": place["window"],
-            "category": None if watched is None else watched.category,
+            **{name: place[name] for name in ("namespace", "window", "category")},
             "user_id": rows[0]["name"],
             **{name: place[name] for name in ("rank", "previous_rank", "score", "epoch", "version")},
         }

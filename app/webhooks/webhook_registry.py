@@ -12,7 +12,7 @@ from ..access.secret_box import SecretBox
 from ..drivers.postgres import Fetch, Postgres
 from ..model.errors import Forbidden, QuotaExceeded
 from ..model.webhook import WebhookRequest, WebhookSettings, new_secret, read_webhook, secret_bytes, secret_text
-from ..model.webhook_problem import WebhookConflict, WebhookNotFound
+from ..model.webhook_problem import NotConfigured, WebhookConflict, WebhookNotFound
 
 #: Webhooks of a deployment: the one persister that delivers has a task and some queries a second for each.
 WEBHOOKS_MAX = 1_000
@@ -87,11 +87,21 @@ class WebhookRegistry:
             return secret_text(secret)
         if not owner.principal.covers("admin", _settings(row["settings"]).namespaces):
             raise WebhookConflict("this id is taken", field="{id}")
-        before = self._box.open(bytes(row["secret"]), webhook_id)
-        after = new_secret() if sent.rotate else before if sent.secret is None else secret_bytes(sent.secret)
+        is_new = sent.rotate or sent.secret is not None
+        before = self._secret_before(row, webhook_id, is_needed=not is_new)
+        after = before if not is_new else new_secret() if sent.secret is None else secret_bytes(sent.secret)
         sealed = self._box.seal(after, webhook_id)
         await fetch("update_webhook", webhook_id, *key, text, sealed, after != before, PREVIOUS_SECRET_S)
         return None if after == before else secret_text(after)
+
+    def _secret_before(self, row: asyncpg.Record, webhook_id: str, *, is_needed: bool) -> bytes:
+        """The present secret. Empty where it cannot be opened and is not needed: a new one takes its place."""
+        try:
+            return self._box.open(bytes(row["secret"]), webhook_id)
+        except NotConfigured:
+            if is_needed:
+                raise
+            return b""
 
     async def _check_room(self, fetch: Fetch, key_id: str) -> None:
         (count,) = await fetch("count_webhooks", key_id)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -14,9 +15,9 @@ import structlog
 from ..access.secret_box import SecretBox
 from ..drivers.postgres import Fetch
 from ..metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
-from ..model.errors import Problem
 from ..model.webhook import WebhookSettings
 from ..model.webhook_message import Message
+from ..model.webhook_problem import NotConfigured
 from .delivery_session import DelivererSession
 from .message_sender import Outcome, Sender
 from .stream import Head, Stream
@@ -149,15 +150,23 @@ class WebhookTask:
         return rows[0]
 
     async def _send(self, message: Message, row: asyncpg.Record) -> Outcome:
-        start_s, sealed = monotonic(), [row["secret"], row["previous_secret"]]
+        start_s = monotonic()
         try:
-            secrets = [self._box.open(bytes(one), self._webhook.id) for one in sealed if one is not None]
-        except Problem as problem:
+            secrets = self._secrets(row)
+        except NotConfigured as problem:
             return Outcome(None, problem.detail)
         outcome = await self._sender.send(self._webhook.settings.url, message, secrets)
         WEBHOOK_SECONDS.observe(monotonic() - start_s)
         WEBHOOK_ATTEMPTS.labels("failed" if outcome.error else "delivered").inc()
         return outcome
+
+    def _secrets(self, row: asyncpg.Record) -> list[bytes]:
+        """What signs now: the present secret, and the one before for as long as it can be opened. NotConfigured."""
+        secrets = [self._box.open(bytes(row["secret"]), self._webhook.id)]
+        if row["previous_secret"] is not None:
+            with suppress(NotConfigured):
+                secrets.append(self._box.open(bytes(row["previous_secret"]), self._webhook.id))
+        return secrets
 
     async def _retry(self, stream: Stream, head: Head, outcome: Outcome) -> None:
         """The next attempt follows after a pause; or none, if the message was tried for long enough."""

@@ -1,0 +1,187 @@
+"""Where an attempt goes: to the address that was looked up once and checked, by TLS that still checks the name."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from app.model.webhook_message import Message
+from app.webhooks.message_sender import Outcome, Sender
+
+MESSAGE = Message("msg_1", "granted", b"{}")
+HOST = "hooks.example"
+
+
+class Names:
+    """A name server. answers: the addresses of each look-up, in turn; the last stays."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+        self.questions: list[str] = []
+        self._answers = list(answers)
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+
+    def _answer(self, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        self.questions.append(host)
+        addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return [(0, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+
+class Server:
+    """Answers each connection with 204 and closes it. requests: what came."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self._tls = tls
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
+                    self.requests.append(stream.recv(65_536))
+                    stream.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    stream.close()
+                except OSError:
+                    pass
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+
+def send(url: str, tls: ssl.SSLContext | None = None, *, takes_loopback: bool = True) -> Outcome:
+    async def run() -> Outcome:
+        sender = Sender(attempts_at_once=4, takes_loopback=takes_loopback, tls=tls)
+        try:
+            return await sender.send(url, MESSAGE, [b"k" * 32])
+        finally:
+            sender.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with closing(Server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]:
+    """Makes a server's side and a client's side of TLS, for a certificate of a name."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        file = _certificate(folder, name)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(file)
+        return server, ssl.create_default_context(cafile=str(file))
+
+    return make
+
+
+def _certificate(folder: Path, name: str) -> Path:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    encodings = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file = folder / f"{name}.pem"
+    file.write_bytes(key.private_bytes(*encodings) + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["127.0.0.1"],
+        ["10.0.0.1"],
+        ["169.254.169.254"],
+        ["::1"],
+        ["::ffff:127.0.0.1"],
+        ["fe80::1%1"],
+        ["93.184.216.34", "127.0.0.1"],
+        ["2606:4700::1111", "fd00::1"],
+    ],
+)
+def test_a_name_that_leads_inside_is_not_connected_to(
+    monkeypatch: pytest.MonkeyPatch, server: Server, addresses: list[str]
+) -> None:
+    names = Names(monkeypatch, addresses)
+    outcome = send(f"https://{HOST}:{server.port}/", takes_loopback=False)
+    assert outcome == Outcome(None, "its name leads to an address that is not public")
+    assert (server.requests, names.questions) == ([], [HOST])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0x7f.1", "2130706433", "127.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_every_way_to_write_this_machine_is_refused(server: Server, host: str) -> None:
+    outcome = send(f"https://{host}:{server.port}/", takes_loopback=False)
+    assert outcome.status is None
+    assert server.requests == []
+
+
+def test_a_name_that_changes_its_address_is_looked_up_once(
+    monkeypatch: pytest.MonkeyPatch, certified: Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]
+) -> None:
+    """The second answer would lead elsewhere; and TLS is about the name, not the address."""
+    names = Names(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
+    tls, own_tls = certified(HOST)
+    with closing(Server(tls)) as server:
+        assert send(f"https://{HOST}:{server.port}/a?b=c", own_tls) == Outcome(204)
+        (request,) = server.requests
+    assert names.questions == [HOST]
+    assert request.startswith(b"POST /a?b=c HTTP/1.1\r\n")
+    assert b"\r\nhost: %b:%d\r\n" % (HOST.encode(), server.port) in request.lower()
+
+
+def test_a_certificate_of_another_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, certified: Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]
+) -> None:
+    Names(monkeypatch, ["127.0.0.1"])
+    tls, own_tls = certified("other.example")
+    with closing(Server(tls)) as server:
+        outcome = send(f"https://{HOST}:{server.port}/", own_tls)
+        assert server.requests == []
+    assert (outcome.status, (outcome.error or "").split(":")[0]) == (None, "TLS failed")
+
+
+def test_http_goes_to_this_machine_alone(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    assert send(f"http://localhost:{server.port}/") == Outcome(204)
+    Names(monkeypatch, ["93.184.216.34"])
+    assert send("http://localhost/").error == "its name leads to an address that is not public"
+    assert "https" in (send(f"http://{HOST}/").error or "")
+
+
+def test_the_second_address_has_its_turn(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    Names(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+    assert send(f"http://localhost:{server.port}/") == Outcome(204)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "chain": ("chain", "chain_commands"),
     "export": ("export", "export"),
     "compare": ("compare", "compare"),
+    "cutover": ("cutover", "cutover"),
 }
 
 #: What `leaderboard --help` begins with.

@@ -94,13 +94,23 @@ def check_reader(principal: Principal, namespace: Namespace) -> None:
 async def readable_namespace(principal: Principal, namespace_cache: NamespaceCache, name: str) -> Namespace:
     """A namespace by name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only for a
     key that may read this name; StoreUnavailable."""
+    namespace = await _named(principal, namespace_cache, name)
+    may_read_live = namespace.is_public or principal.may("read", name)
+    if namespace.rules.mode == "shadow" and may_read_live and not may_read(principal, namespace):
+        # It may have been cut over since: who is refused reads nothing by which this process would learn of that.
+        await namespace_cache.refresh()
+        namespace = await _named(principal, namespace_cache, name)
+    check_reader(principal, namespace)
+    return namespace
+
+
+async def _named(principal: Principal, namespace_cache: NamespaceCache, name: str) -> Namespace:
+    """A namespace by name. NamespaceNotFound only for a key that may read this name, else as for a refused one."""
     try:
-        namespace = await namespace_cache.namespace(name)
+        return await namespace_cache.namespace(name)
     except NamespaceNotFound:
         require_scope(principal, "read", name)
         raise
-    check_reader(principal, namespace)
-    return namespace
 
 
 def _accepted(scope: Scope, principal: Principal) -> Principal:

@@ -1,7 +1,6 @@
 """PUT, GET, DELETE and listing of namespaces."""
 
 from collections.abc import Callable
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -25,6 +24,7 @@ from ..model.namespace import (
     partition_of,
     read_rules,
     rule_locked,
+    rules_body,
 )
 from ..model.text import check_namespace_name
 from ..store import keys
@@ -127,7 +127,7 @@ class NamespaceHandlers:
             if await self._holds_grants(old):
                 rules, text, p = old.rules, _encode(old.rules).decode(), old.partition
         # Equal rules get a new version too: it repairs a change that stopped between its fence and its end.
-        event = {"previous_rules": _rules_body(old.rules), "rules": _rules_body(rules)}
+        event = {"previous_rules": rules_body(old.rules), "rules": rules_body(rules)}
         body = None if rules == old.rules else _encode(event).decode()
         update = actor, body, reach, from_micros(now)
         changed = await self._postgres.fetch_one("update_namespace", old.id, old.version, text, p, *update)
@@ -150,7 +150,7 @@ class NamespaceHandlers:
 
         An admin of all has no such bound: it makes keys, too.
         """
-        event = _encode({"rules": _rules_body(rules)}).decode()
+        event = _encode({"rules": rules_body(rules)}).decode()
         record = name, p, _encode(rules).decode(), principal.id, event, from_micros(now)
         bound = self._key_namespaces_max
         if bound is None or principal.may_all("admin"):
@@ -271,10 +271,3 @@ async def _check_quota(fetch: Fetch, principal: Principal, bound: int) -> None:
     if row["made"] >= bound:
         what = "this key has made as many namespaces as a key may have"
         raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
-
-
-def _rules_body(rules: Rules) -> dict[str, Any]:
-    """Rules for an event: as a client reads them now. Later versions do not change recorded events."""
-    body = Namespace(0, "", 0, 0, rules).body()
-    del body["name"]
-    return body

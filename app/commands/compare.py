@@ -87,7 +87,7 @@ def compare(
             window=window,
             category=category,
             as_of=None if as_of is None else parse_moment(as_of, "--as-of"),
-            max_diff=_decimal(max_diff),
+            max_diff=parse_max_diff(max_diff),
             top=top,
             source=file or "a query on another Postgres",
         )
@@ -160,7 +160,7 @@ async def _query_lines(url: str, text: str, columns: LegacyColumns) -> AsyncGene
     yield some
 
 
-def _decimal(text: str) -> Decimal:
+def parse_max_diff(text: str) -> Decimal:
     """A difference. Invalid."""
     try:
         number = Decimal(text)

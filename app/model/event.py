@@ -201,6 +201,26 @@ class DriftEnded(AuditEvent, frozen=True, kw_only=True, tag="drift_ended"):
     """The board agrees with the ledger again."""
 
 
+class CutoverEvent(AuditEvent, frozen=True, kw_only=True, tag_field="type"):
+    """Where a namespace was cut over: the last entry of its partition in the ledger then."""
+
+    epoch: int
+    seq: int
+
+
+class CutOver(CutoverEvent, frozen=True, kw_only=True, tag="cut_over"):
+    """A namespace went from shadow mode to live, because its scores agreed with another system's: the number of the
+    comparison, the largest difference there, and the one that was let pass."""
+
+    comparison: int
+    max_diff: Number
+    largest_difference: Number
+
+
+class CutBack(CutoverEvent, frozen=True, kw_only=True, tag="cut_back"):
+    """It went back to shadow mode. Entries behind the place are what the other system may lack."""
+
+
 # The type of an event by the ledger's name of the entry, or by the audit's name.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
@@ -227,4 +247,6 @@ OF_AUDIT: dict[str, type[AuditEvent]] = {
     "lost": Lost,
     "drift_began": DriftBegan,
     "drift_ended": DriftEnded,
+    "cut_over": CutOver,
+    "cut_back": CutBack,
 }

@@ -326,5 +326,12 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         return self.rules.visibility == "public"
 
 
+def rules_body(rules: Rules) -> dict[str, Any]:
+    """Rules for an event: as a client reads them now. Later versions do not change recorded events."""
+    body = Namespace(0, "", 0, 0, rules).body()
+    del body["name"]
+    return body
+
+
 def _micros(span: timedelta | None) -> int | None:
     return None if span is None else span // timedelta(microseconds=1)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from starlette.types import Scope
 
-from ..access.guard import check_reader, known_principal, principal_of, readable_namespace, require_scope
+from ..access.guard import known_principal, may_read, principal_of, readable_namespace, require_scope
 from ..access.keys import Keyring, Principal
 from ..model.namespace import Namespace
 from ..store.namespace_cache import NamespaceCache
@@ -100,10 +100,8 @@ class Admissions:
         namespace = namespace_cache.cached(self._name)
         if self._required == "write":
             namespace = namespace or await namespace_cache.namespace(self._name)
-        elif namespace is None:
+        elif namespace is None or not may_read(principal, namespace):
             namespace = await readable_namespace(principal, namespace_cache, self._name)
-        else:
-            check_reader(principal, namespace)
         self._admission = admission = Admission(namespace, principal, key_changes)
         return admission
 

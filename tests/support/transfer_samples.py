@@ -27,4 +27,6 @@ TRANSFER_SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_compare_histogram": (),
     "record_comparison": (SPACE, "all", None, "legacy.csv", AT, 0, 1, 5, 0, 1, 0, "{}"),
     "get_latest_comparison": (SPACE,),
+    "record_cutover": (SPACE, "cut_over", "cli", "{}"),
+    "get_last_cutover": (SPACE,),
 }

@@ -79,8 +79,22 @@ INSERT INTO comparisons (namespace_id, "window", category, source, as_of, partit
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json) RETURNING id, compared_at;
 
 -- name: get_latest_comparison
--- The latest comparison of a namespace's board of all time that was made as of a moment, and how many seconds ago.
+-- The latest comparison of a namespace's board of all time that was made as of a moment, and how many seconds ago. unclear:
+-- users and lines of which the other system's score is not known. O(log n + comparisons of other boards since).
 SELECT id, compared_at, as_of, epoch, seq, max_diff, largest_difference, findings,
+       (figures ->> 'conflicting')::bigint + (figures ->> 'unreadable')::bigint AS unclear,
        extract(epoch FROM clock_timestamp() - compared_at)::float8 AS age_s
 FROM comparisons WHERE namespace_id = $1 AND "window" = 'all' AND category IS NULL AND as_of IS NOT NULL
 ORDER BY compared_at DESC LIMIT 1;
+
+-- name: record_cutover
+-- Writes an event of a cut-over ($2), in the transaction that changes the mode.
+INSERT INTO audit (namespace_id, type, actor, body) VALUES ($1, $2, $3, $4::json);
+
+-- name: get_last_cutover
+-- The last event of a namespace's cut-overs, forth or back. O(log n).
+SELECT type, (body ->> 'epoch')::int AS epoch, (body ->> 'seq')::bigint AS seq FROM (
+    (SELECT id, type, body FROM audit WHERE namespace_id = $1 AND type = 'cut_over' ORDER BY id DESC LIMIT 1)
+    UNION ALL
+    (SELECT id, type, body FROM audit WHERE namespace_id = $1 AND type = 'cut_back' ORDER BY id DESC LIMIT 1)) AS a
+ORDER BY id DESC LIMIT 1;

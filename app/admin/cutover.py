@@ -1,0 +1,192 @@
+"""Cutting over: a namespace in shadow mode goes live, once it agrees with the system that it replaces; and back."""
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection, ask
+from ..model.errors import StoreUnavailable, no_namespace
+from ..model.micros import from_micros, to_micros
+from ..model.namespace import Namespace, Rules, latest_acceptable_at, rules_body
+from ..store.announcements import Announcer
+from ..store.changes import Changed
+from ..store.namespace_cache import namespace_from_row, publish_calls, version_call
+from ..store.partitions import last_seq_call
+from ..store.publications import Publisher
+from .state_gate import Gate
+
+#: Seconds for which a comparison says that both sides agree: writes go on, and an import may too.
+COMPARISON_S_MAX = 900.0
+#: Seconds that a cut-over waits for the ledger to have every entry: writes come all the time, and now and then it has.
+LAG_S_MAX = 10.0
+#: Seconds between two looks at that.
+_POLL_S = 0.05
+#: Tries to change the mode while others change the namespace.
+_TRIES_MAX = 3
+CUT_OVER, CUT_BACK = "cut_over", "cut_back"
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class CutoverError(Exception):
+    """The namespace cannot be cut over. lacks: a sentence for each condition that does not hold."""
+
+    def __init__(self, *lacks: str) -> None:
+        super().__init__("; ".join(lacks))
+        self.lacks = lacks
+
+
+@dataclass(frozen=True, slots=True)
+class CutPoint:
+    """Where a namespace was cut over: the ledger's last entry of its partition then. Later ones are what the system
+    behind it lacks. was_so: nothing was changed, because it was so before."""
+
+    epoch: int
+    seq: int
+    was_so: bool = False
+
+
+class Cutover:
+    """Changes the mode of a namespace, and its events tell so, in one transaction; then servers are told. actor: who
+    does it. StoreUnavailable, Recovering, RedisRefused."""
+
+    def __init__(self, postgres: Postgres, link: RedisConnection, gate: Gate, actor: str) -> None:
+        self._postgres = postgres.writes
+        self._link = link
+        self._gate = gate
+        self._actor = actor
+
+    async def go_live(self, name: str, max_diff: Decimal, *, is_rehearsal: bool = False) -> CutPoint:
+        """Shadow becomes live. is_rehearsal: only the conditions are looked at. NamespaceNotFound, CutoverError."""
+        await self._gate.check()
+        for _ in range(_TRIES_MAX):
+            row = await self._row(name)
+            namespace = namespace_from_row(row)
+            last = await self._last_event(namespace)
+            if namespace.rules.mode == "live" and last is not None and last["type"] == CUT_OVER:
+                return CutPoint(last["epoch"], last["seq"], was_so=True)
+            comparison = await self._postgres.fetch_one("get_latest_comparison", namespace.id)
+            place = await self._settled_place(namespace)
+            lacks = [*_mode_lacks(namespace, "shadow"), *_comparison_lacks(comparison, max_diff)]
+            lacks += (
+                [] if place is not None else [f"the ledger lags behind the log: lag_seq was not 0 for {LAG_S_MAX:g} s"]
+            )
+            if lacks or place is None or comparison is None:
+                raise CutoverError(*lacks)
+            body = {
+                "epoch": place.epoch,
+                "seq": place.seq,
+                "comparison": comparison["id"],
+                "max_diff": max_diff,
+                "largest_difference": comparison["largest_difference"],
+            }
+            if is_rehearsal or await self._change(row, namespace, "live", CUT_OVER, body):
+                return place
+        raise StoreUnavailable("the namespace is being changed by others")
+
+    async def go_back(self, name: str) -> CutPoint:
+        """Live becomes shadow. The place is that of the cut-over that is undone. NamespaceNotFound, CutoverError."""
+        await self._gate.check()
+        for _ in range(_TRIES_MAX):
+            row = await self._row(name)
+            namespace = namespace_from_row(row)
+            last = await self._last_event(namespace)
+            if last is None:
+                raise CutoverError(f"{name} was never cut over: set its mode by PUT /v1/namespaces/{name}")
+            place = CutPoint(last["epoch"], last["seq"])
+            if last["type"] == CUT_BACK and namespace.rules.mode == "shadow":
+                return CutPoint(place.epoch, place.seq, was_so=True)
+            if lacks := _mode_lacks(namespace, "live"):
+                raise CutoverError(*lacks)
+            body = {"epoch": place.epoch, "seq": place.seq}
+            if await self._change(row, namespace, "shadow", CUT_BACK, body):
+                return place
+        raise StoreUnavailable("the namespace is being changed by others")
+
+    async def _row(self, name: str) -> asyncpg.Record:
+        row = await self._postgres.fetch_one("get_namespace", name)
+        if row is None:
+            raise no_namespace(name)
+        return row
+
+    async def _last_event(self, namespace: Namespace) -> asyncpg.Record | None:
+        return await self._postgres.fetch_one("get_last_cutover", namespace.id)
+
+    async def _settled_place(self, namespace: Namespace) -> CutPoint | None:
+        """The ledger's end at a moment at which it had every entry of the partition's log; None if there was none."""
+        until = monotonic() + LAG_S_MAX
+        while True:
+            # The log first: what the ledger has later is at least that.
+            seq = int(await ask(self._link, last_seq_call(namespace.partition)) or 0)
+            row = await self._postgres.fetch_one("get_offset", namespace.partition)
+            if row is not None and row["seq"] >= seq:
+                return CutPoint(row["epoch"], row["seq"])
+            if monotonic() > until:
+                return None
+            await asyncio.sleep(_POLL_S)
+
+    async def _change(
+        self, row: asyncpg.Record, namespace: Namespace, mode: str, event: str, body: dict[str, Any]
+    ) -> bool:
+        """Records the mode and both events, and publishes. False where somebody else was faster."""
+        rules: Rules = msgspec.structs.replace(namespace.rules, mode=mode)
+        clock = await self._postgres.fetch_one("get_current_time")
+        assert clock is not None
+        now = to_micros(clock["now"])
+        reach = max(row["latest_acceptable_at"], latest_acceptable_at(namespace.rules, now))
+        change = {"previous_rules": rules_body(namespace.rules), "rules": rules_body(rules)}
+        texts = _encode(rules).decode(), _encode(change).decode()
+        async with self._postgres.transaction() as fetch:
+            update = (texts[0], namespace.partition, self._actor, texts[1], reach, from_micros(now))
+            changed = await fetch("update_namespace", namespace.id, namespace.version, *update)
+            if not changed:
+                return False
+            await fetch("record_cutover", namespace.id, event, self._actor, _encode(body).decode())
+        await self._gate.note()
+        await self._publish(msgspec.structs.replace(namespace, version=changed[0]["version"], rules=rules))
+        return True
+
+    async def _publish(self, namespace: Namespace) -> None:
+        """Tells Redis and all servers. Where that fails, a persister does it later."""
+        deployment = await self._postgres.fetch_one("get_deployment")
+        assert deployment is not None
+        announcer = Announcer(
+            self._postgres.fetch, self._link.run_apart, deployment["partitions"], is_cluster=self._link.is_cluster
+        )
+
+        async def call(one: Any) -> Any:
+            return await ask(self._link, one, what="the namespace's mode")
+
+        publisher = Publisher(call, announcer, has_several_nodes=False)
+        await call(version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version))
+        seq = await call(last_seq_call(namespace.partition))
+        known = msgspec.structs.replace(namespace, rules_from_seq=None if seq is None else int(seq))
+        await publisher.publish(publish_calls(known), Changed(frozenset((namespace.name,))))
+
+
+def _mode_lacks(namespace: Namespace, mode: str) -> list[str]:
+    if namespace.rules.mode == mode:
+        return []
+    return [f"{namespace.name} is in mode {namespace.rules.mode}, and not in mode {mode}"]
+
+
+def _comparison_lacks(comparison: asyncpg.Record | None, max_diff: Decimal) -> list[str]:
+    """Why a comparison does not show that both sides agree."""
+    if comparison is None:
+        return ["nothing was compared: run leaderboard compare --as-of with the time of the dump"]
+    lacks = []
+    if comparison["age_s"] > COMPARISON_S_MAX:
+        minutes = comparison["age_s"] / 60
+        lacks.append(
+            f"the last comparison is {minutes:,.0f} minutes old; it must be younger than {COMPARISON_S_MAX / 60:g}"
+        )
+    if comparison["largest_difference"] > max_diff:
+        lacks.append(f"a score differs by {comparison['largest_difference']:f}, more than {max_diff:f}")
+    if comparison["unclear"]:
+        lacks.append(f"{comparison['unclear']:,} scores of the other system are unclear: see what compare printed")
+    return lacks

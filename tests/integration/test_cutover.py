@@ -1,0 +1,144 @@
+"""`leaderboard cutover`: a namespace goes live when it agrees with the other system, and back without a loss."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.command_here import command_here
+from tests.support.sealed_namespace import Space
+
+OLD, DUMP, NEW = "2026-11-01T12:00:00Z", "2026-11-02T00:00:00Z", "2026-11-03T12:00:00Z"
+
+
+class Move:
+    """A namespace in shadow mode, and the system that it is to replace: totals by user."""
+
+    def __init__(self, space: Space, reader: httpx.Client, folder: Path) -> None:
+        self.space, self.reader, self.folder = space, reader, folder
+        self.totals: dict[str, float] = {}
+        self.count = 0
+        self.write(OLD, *((f"u{i}", i) for i in range(1, 9)))
+
+    def write(self, at: str, *amounts: tuple[str, int]) -> None:
+        """A write to both systems."""
+        for user, amount in amounts:
+            self.count += 1
+            self.totals[user] = self.totals.get(user, 0) + amount
+            grant = {"grant_id": f"m{self.count}", "user_id": user, "amount": amount, "granted_at": at}
+            path = f"{self.space.url}/grants"
+            assert self.space.api.post(path, json=grant, params={"backfill": "true"}).status_code == 201
+        self.space.stack.wait_flushed(counted=False)
+
+    def run(self, *words: str) -> tuple[int, str]:
+        done = command_here(self.space.stack.environment, words[0], "--namespace", self.space.name, *words[1:])
+        return done.exit_code, done.stdout if done.exit_code == 0 else f"{done.output}{done.exception}"
+
+    def compare(self, *words: str) -> int:
+        lines = ["user_id,score", *(f"{user},{total}" for user, total in self.totals.items())]
+        file = self.folder / "totals.csv"
+        file.write_text("\n".join(lines))
+        return self.run("compare", str(file), *words)[0]
+
+    def events(self) -> list[dict[str, Any]]:
+        params = {"type": ["cut_over", "cut_back"]}
+        events: list[dict[str, Any]] = self.space.api.get(f"{self.space.url}/events", params=params).json()["events"]
+        return events
+
+    def board_status(self) -> int:
+        """What a reader gets who is no admin."""
+        return int(self.reader.get(f"{self.space.url}/boards/all").status_code)
+
+    def mode(self) -> Any:
+        return self.space.api.get(self.space.url).json()["mode"]
+
+
+@pytest.fixture
+def move(live_server: Any, api: httpx.Client, names: Any, tmp_path: Path) -> Iterator[Move]:
+    with live_server.client(live_server.new_key("read:*")) as reader:
+        yield Move(Space(live_server, api, names.fresh(), mode="shadow"), reader, tmp_path)
+
+
+def test_the_move_is_rehearsed_forth_and_back(move: Move) -> None:
+    move.write(NEW, ("u1", 5))
+    totals, move.totals = move.totals, {f"u{i}": i for i in range(1, 9)}  # the dump of the day before
+    assert move.compare("--as-of", DUMP) == 0
+    move.totals = totals
+    assert (move.board_status(), move.mode()) == (403, "shadow")
+    assert move.run("cutover", "--dry-run")[0] == 0
+    assert move.mode() == "shadow"
+    code, text = move.run("cutover")
+    assert (code, move.board_status(), move.mode()) == (0, 200, "live"), text
+    (event,) = move.events()
+    assert (event["type"], event["actor"], event["largest_difference"], event["max_diff"]) == ("cut_over", "cli", 0, 0)
+    assert f"cut over at seq {event['seq']}" in text
+    assert move.run("cutover") == (0, f"{move.space.name} is live already, cut over at seq {event['seq']}\n")
+
+    path = f"{move.space.url}/grants"
+    assert move.space.api.post(path, json={"grant_id": "live", "user_id": "u2", "amount": 7}).status_code == 201
+    assert move.space.api.delete(f"{path}/m3").status_code == 200
+    move.space.stack.wait_flushed(counted=False)
+    code, command = move.run("cutover", "--back")
+    assert (code, move.board_status(), move.mode()) == (0, 403, "shadow")
+    assert [one["type"] for one in move.events()] == ["cut_over", "cut_back"]
+    assert move.events()[1]["seq"] == event["seq"]
+    assert move.run("cutover", "--back")[1] == command
+    program, *words = shlex.split(command)
+    assert program == "leaderboard"
+    output = move.folder / words.pop()
+    assert command_here(move.space.stack.environment, *words, str(output)).exit_code == 0
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [(row["grant_id"], row["verb"], row["amount"]) for row in rows] == [("live", "grant", 7), ("m3", "void", 3)]
+
+    # The other system takes them over, and the move begins again.
+    move.totals["u2"] += 7
+    move.totals["u3"] -= 3
+    assert move.compare("--as-of", "2250-01-01T00:00:00Z") == 0
+    assert move.run("cutover")[0] == 0
+    assert [one["type"] for one in move.events()] == ["cut_over", "cut_back", "cut_over"]
+    assert (
+        command_here(move.space.stack.environment, "verify", "--quiet", "--namespace", move.space.name).exit_code == 0
+    )
+
+
+def test_what_is_lacking_is_named_and_nothing_changes(move: Move) -> None:
+    code, text = move.run("cutover")
+    assert (code, "nothing was compared" in text) == (1, True)
+    assert move.compare() == 0
+    assert "nothing was compared" in move.run("cutover")[1], "a comparison without a dump's time shows nothing"
+    move.totals["u1"] += 2
+    assert move.compare("--as-of", DUMP) == 1
+    assert "a score differs by 2, more than 0" in move.run("cutover")[1]
+    assert move.run("cutover", "--dry-run", "--max-diff", "2")[0] == 0
+    move.space.stack.sql(
+        "UPDATE comparisons SET compared_at = compared_at - interval '16 minutes' FROM namespaces n"
+        " WHERE n.id = namespace_id AND n.name = %s",
+        move.space.name,
+    )
+    code, text = move.run("cutover", "--max-diff", "2")
+    assert (code, "16 minutes old" in text, "differs" in text) == (1, True, False)
+    assert "was never cut over" in move.run("cutover", "--back")[1]
+    move.space.put(mode="frozen")
+    assert "is in mode frozen" in move.run("cutover")[1]
+    assert (move.events(), move.mode()) == ([], "frozen")
+
+
+def test_a_table_that_contradicts_itself_shows_nothing(move: Move) -> None:
+    file = move.folder / "twice.csv"
+    file.write_text("user_id,score\n" + "".join(f"u{i},{i}\n" for i in range(1, 9)) + "u1,2\nu1,1\n")
+    assert move.run("compare", str(file), "--as-of", DUMP)[0] == 1
+    assert "1 scores of the other system are unclear" in move.run("cutover")[1]
+
+
+@pytest.mark.parametrize("words", [("--max-diff", "-1"), ("--back", "--dry-run")])
+def test_wrong_usage_is_told(move: Move, words: tuple[str, ...]) -> None:
+    assert move.run("cutover", *words)[0] == 2
+
+
+def test_a_name_that_is_none_is_told(live_server: Any) -> None:
+    done = command_here(live_server.environment, "cutover", "--namespace", "nowhere")
+    assert (done.exit_code, "there is no namespace 'nowhere'" in str(done.exception)) == (1, True)

@@ -69,10 +69,10 @@ def grant_row(namespaces: Mapping[int, Namespace], row: asyncpg.Record) -> Row:
     )
 
 
-def _is_opening(namespace: Namespace, row: asyncpg.Record) -> bool:
-    """Whether a grant is an opening balance: it lies on `all` alone, and has no day of a streak."""
+def _is_opening(namespace: Namespace, row: asyncpg.Record) -> bool | None:
+    """True for an opening balance: it lies on `all` alone, and has no day of a streak. None for any other grant."""
     is_on_all_alone = row["windows"] == ["all"] and namespace.rules.periods != ("all",)
-    return is_on_all_alone or (namespace.rules.streaks and bool(row["is_without_day"]))
+    return is_on_all_alone or (namespace.rules.streaks and row["is_without_day"]) or None
 
 
 def revision_row(namespaces: Mapping[int, Namespace], row: asyncpg.Record) -> Row:

@@ -9,7 +9,7 @@ What = Literal["grants", "revisions", "boards", "standings", "profiles", "namesp
 
 
 class Column(NamedTuple):
-    """A column. is_sparse: left out of NDJSON where it is false, because most grants know nothing of it."""
+    """A column. is_sparse: left out of NDJSON where it is null, because most grants know nothing of it."""
 
     name: str
     kind: Kind = "text"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import pytest
 
 from app.model.csv_cells import plain_text
 from tests.support.command_here import command_here
+from tests.support.import_run import import_here
+from tests.support.sealed_namespace import DAY, MONTH, OLD, Space
+from tests.support.sealed_namespace import RULES as SEALED_RULES
+from tests.support.waits import until
 
 RULES: dict[str, dict[str, Any]] = {
     "out-sum": {"scale": 2, "category_boards": True, "streaks": True, "timezone": "Europe/Berlin"},
@@ -67,15 +72,15 @@ def source(live_server: Any) -> Any:
     return live_server
 
 
-def test_an_export_makes_the_same_boards_in_an_empty_deployment(source: Any, own_stack: Any) -> None:
+def test_an_export_makes_the_same_boards_in_an_empty_deployment(source: Any, own_stack: Any, tmp_path: Path) -> None:
     ours = ("--namespace", "out-*")
     with own_stack.client() as client:
         for rules in export(source, "namespaces", *ours):
             assert client.put(f"/v1/namespaces/{rules.pop('name')}", json=rules).status_code == 201
-        grants = export(source, "grants", *ours)
-        for i in range(0, len(grants), 500):
-            body = client.post("/v1/grants", json=grants[i : i + 500], params={"backfill": "true"}).json()
-            assert body["rejected"] == 0, body
+        file = tmp_path / "grants.csv.gz"
+        assert command_here(source.environment, "export", "grants", *ours, "--output", str(file)).exit_code == 0
+        done = import_here(own_stack, file, "--in-flight", "1")
+        assert (done.code, done.counts["refused"]) == (0, 0), done.stderr
         for profile in export(source, "profiles", *ours):
             path = f"/v1/namespaces/{profile['namespace']}/users/{profile['user_id']}"
             assert client.put(path, json={"display_name": profile["display_name"], "avatar": None}).is_success
@@ -101,6 +106,44 @@ def test_boards_are_those_that_the_api_shows(source: Any) -> None:
             exported = [row for row in rows if (row["namespace"], row["window"], row["category"]) == board]
             keys = ("position", "rank", "user_id", "score", "display_name", "avatar")
             assert [{key: row[key] for key in keys} for row in exported] == body["entries"], board
+
+
+@pytest.mark.parametrize("rules", SEALED_RULES[2:6], ids=str)
+def test_archived_boards_are_those_that_the_api_shows(
+    live_server: Any, api: httpx.Client, names: Any, rules: dict[str, Any]
+) -> None:
+    """One user is hidden, another is erased; the ranks close up behind them."""
+    space = Space(live_server, api, names.fresh(), **rules)
+    users = {name: f"{space.name}-{name}" for name in ("ann", "bob", "cid", "dora", "eve")}
+    for i, (user, amount) in enumerate((("ann", 5), ("bob", 7), ("cid", 7), ("dora", 5), ("eve", 6), ("bob", 1))):
+        at = OLD + timedelta(minutes=i)
+        assert space.grant(users[user], amount, at, category="red").status_code == 201
+    space.seal(DAY, MONTH)
+    assert api.post(f"{space.url}/users/{users['cid']}/hide").is_success
+    assert api.delete(f"/v1/users/{users['eve']}").is_success
+    live_server.wait_flushed()
+    until(lambda: len(space.board(DAY)["entries"]) == 3, "somebody is not hidden yet")
+    rows = export(live_server, "boards", "--namespace", space.name, "--window", DAY)
+    entries = space.board(DAY)["entries"]
+    keys = ("position", "rank", "user_id", "score")
+    own = [row for row in rows if row["category"] is None]
+    assert [[row[key] for key in keys] for row in own] == [[entry[key] for key in keys] for entry in entries]
+    assert {row["category"] for row in rows} == ({None, "red"} if "category_boards" in rules else {None})
+    assert {row["window"] for row in export(live_server, "boards", "--namespace", space.name)} >= {"all", DAY, MONTH}
+
+
+def test_an_erased_users_grants_have_no_user(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh())
+    user = f"{space.name}-gone"
+    assert space.grant(user, 5, query="?backfill=true", meta={"a": 1}).status_code == 201
+    assert space.grant("ann", 6, query="?backfill=true").status_code == 201
+    live_server.wait_flushed()
+    assert api.delete(f"/v1/users/{user}").is_success
+    until(lambda: export(live_server, "revisions", "--namespace", space.name)[0]["user_id"] is None, "not erased")
+    first, second = export(live_server, "revisions", "--namespace", space.name)
+    assert (first["amount"], first["meta"], second["user_id"]) == (5, None, "ann")
+    assert [row["user_id"] for row in export(live_server, "grants", "--namespace", space.name)] == ["ann"]
+    assert user not in str(export(live_server, "profiles", "--namespace", space.name))
 
 
 def test_revisions_tell_every_entry_in_order(source: Any) -> None:

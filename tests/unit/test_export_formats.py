@@ -14,7 +14,7 @@ from app.transfer.export_tables import TABLES
 
 AT = datetime(2026, 11, 28, 9, 0, 0, 250_000, UTC)
 ROWS = [
-    ("f1", "=g1", "ann", -2.5, "red", None, None, None, AT, None, {"a": [1, "ü"]}, False),
+    ("f1", "=g1", "ann", -2.5, "red", None, None, None, AT, None, {"a": [1, "ü"]}, None),
     ("f1", "g2", "-bob", 0.000001, None, "race", "@7", None, AT, "s", None, True),
 ]
 GRANTS = TABLES["grants"]
@@ -41,7 +41,7 @@ def test_cells_of_csv_are_exact_and_run_nowhere() -> None:
     assert tuple(names) == GRANTS.names
     assert first[:4] == ["f1", "'=g1", "ann", "-2.5"]
     assert second[1:4] == ["g2", "'-bob", "0.000001"]
-    assert (first[10], second[10], first[11], second[11]) == ('{"a":[1,"ü"]}', "", "false", "true")
+    assert (first[10], second[10], first[11], second[11]) == ('{"a":[1,"ü"]}', "", "", "true")
     assert b"'" not in written("csv", is_raw=True)
 
 

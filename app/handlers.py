@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .access.secret_box import read_secret_box
 from .admin.erasures import Erasures
+from .admin.import_leases import ImportLeases
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
 from .admin.state_gate import StateGate
@@ -33,6 +34,7 @@ from .webhooks.webhook_registry import WebhookRegistry
 from .write.correction_handlers import CorrectionHandlers
 from .write.corrections import Corrector
 from .write.grant_handlers import GrantHandlers
+from .write.grant_preview import GrantPreview
 from .write.ledger_dedup import LedgerDedup
 from .write.plan_attempts import RulesReader
 from .write.receipt_ranks import ReceiptRanks
@@ -59,6 +61,7 @@ class Handlers:
     namespaces: NamespaceHandlers
     profiles: ProfileHandlers
     users: UserHandlers
+    import_leases: ImportLeases
     webhooks: WebhookHandlers
     health: Health
     openapi: Endpoint
@@ -116,6 +119,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
             keyring=s.keyring,
             rate_limit=rate_limit,
         ),
+        import_leases=ImportLeases(s.postgres.writes, s.namespace_cache, s.keyring),
         webhooks=_webhooks(s),
         health=_health(s),
         openapi=openapi,
@@ -135,6 +139,7 @@ def _grants(s: Services, rules_lock: RulesLock) -> GrantHandlers:
         uncounted=UncountedLookup(s.batcher, s.ledger),
         clock=s.clock,
         acks=s.acks,
+        preview=GrantPreview(s.postgres.writes, s.clock),
         digest_key=s.digest_key,
     )
 

@@ -113,14 +113,14 @@ _CHANGED = ("200", "202")
 # fmt: off
 ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant points", query=("rank", "backfill", "ack"), body=one_or_batch(Grant), answer=RECEIPTS,
+          "Grant points", query=("rank", "backfill", "dry_run", "ack"), body=one_or_batch(Grant), answer=RECEIPTS,
           statuses=_CREATED, is_hot=True),
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
           "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
           "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE), has_csv=True),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant across namespaces", query=("atomic", "rank", "backfill", "ack"),
+          "Grant across namespaces", query=("atomic", "rank", "backfill", "dry_run", "ack"),
           body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),
     Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
           "Its statistics", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
@@ -180,6 +180,10 @@ ROUTES = (
     Route("PUT", _NAMESPACE, _ADMIN, lambda h: h.namespaces.put,
           "Create or change", body=ref(Rules), statuses=_CREATED),
     Route("DELETE", _NAMESPACE, _ADMIN, lambda h: h.namespaces.delete, "Delete", query=("confirm",), statuses=("204",)),
+    Route("PUT", f"{_NAMESPACE}/imports/{{import_id}}", _ADMIN, lambda h: h.import_leases.put,
+          "Keep its windows open while something is imported"),
+    Route("DELETE", f"{_NAMESPACE}/imports/{{import_id}}", _ADMIN, lambda h: h.import_leases.delete,
+          "Let them be closed again", statuses=("204",)),
     Route("GET", "/v1/namespaces", _PUBLIC_EACH, lambda h: h.namespaces.list,
           "The namespaces that the key may read", query=("prefix",)),
     Route("GET", "/v1/users/{user}", _READ_ALL, lambda h: h.profiles.get, "A user's profile"),

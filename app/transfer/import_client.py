@@ -17,6 +17,8 @@ ANSWER_S = 60.0
 CONNECT_S = 5.0
 #: Seconds for which a batch is sent again and again before the import gives up: a restart, a failover, a rebuild.
 PATIENCE_S = 600.0
+#: Seconds for which a server is tried that has never answered: its address may be wrong.
+FIRST_S = 10.0
 #: Seconds between two tries: twice as long each time, from the first to the last.
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.2, 10.0
 #: Statuses that say nothing about the request itself: it is sent again.
@@ -70,6 +72,7 @@ class ImportClient:
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             limits=httpx.Limits(max_connections=connections),
         )
+        self._has_answered = False
         self.retries = 0
 
     async def __aenter__(self) -> Self:
@@ -83,7 +86,8 @@ class ImportClient:
     async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request, sent again as long as its cause may pass. ImportStop when patience ends, or for a server that
         does not know the key."""
-        deadline, pause = monotonic() + self._patience_s, _PAUSE_S_MIN
+        patience_s = self._patience_s if self._has_answered else min(self._patience_s, FIRST_S)
+        deadline, pause = monotonic() + patience_s, _PAUSE_S_MIN
         while True:
             answer, cause = None, ""
             try:
@@ -92,13 +96,21 @@ class ImportClient:
                 cause = f"{self._url} does not answer: {type(error).__name__}"
             if answer is not None:
                 if answer.status_code not in _PASSING:
+                    self._has_answered = True
                     if answer.status_code == 401:
                         raise ImportStop(f"{self._url}: {problem_of(answer)}: give --api-key, or LEADERBOARD_API_KEY")
                     return answer
                 cause = f"{self._url}: {problem_of(answer)}"
             if monotonic() > deadline:
-                raise ImportStop(f"{cause}; gave up after {self._patience_s:.0f} s")
+                raise ImportStop(f"{cause}; gave up after {patience_s:.0f} s")
             pause = await self._rest(pause, answer)
+
+    async def tell(self, method: str, path: str) -> bool:
+        """One request that is not sent again. Whether the server did it."""
+        try:
+            return (await self._client.request(method, path)).is_success
+        except httpx.TransportError:
+            return False
 
     async def send(self, path: str, bodies: Sequence[bytes], **query: str) -> list[MemberResult]:
         """The results of grants, in their order; those with a passing cause are sent again. ImportStop."""

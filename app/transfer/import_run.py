@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from .import_client import ImportClient, ImportStop, MemberResult, grants_path, problem_of
+from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
 from .import_state import ImportState, Refusals, StateFile
@@ -85,6 +86,7 @@ class ImportRun:
         self._position = position
         self._in_flight_max = in_flight
         self._query = {"backfill": "true", **({"dry_run": "true"} if is_dry else {})}
+        self._leases = ImportLeases(client, is_dry=is_dry)
         self._known: set[str] = set()
         self._is_in_order = False
         self._counts: Counter[str] = Counter(state.counts)
@@ -117,6 +119,7 @@ class ImportRun:
                 task.cancel()
             await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
             self._save()
+            await self._leases.end()
 
     def _batches(self) -> Iterator[Batch]:
         """The rows behind the state's, in batches. Runs in a thread. O(rows)."""
@@ -157,6 +160,7 @@ class ImportRun:
         answer = await self._client.ask("GET", f"/v1/namespaces/{quote(name, safe='')}")
         if answer.status_code == 200:
             self._is_in_order = self._is_in_order or answer.json().get("tie_break") == "earliest"
+            await self._leases.begin(name)
         elif name == self._namespace:
             raise ImportStop(problem_of(answer))
 

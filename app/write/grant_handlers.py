@@ -25,7 +25,7 @@ from ..http.bodies import (
 )
 from ..metrics import GRANTS
 from ..model.entry import PlannedEntry
-from ..model.errors import AmountRange, AmountScale, Invalid, NamespaceNotFound, Problem, StoreUnavailable, TooLarge
+from ..model.errors import AmountRange, AmountScale, Invalid, Problem, StoreUnavailable, TooLarge
 from ..model.grant import Grant, NamedGrant, msgpack_number
 from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace
@@ -34,8 +34,10 @@ from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import NO_ZONES, ProfileCache, UserZones
 from .acknowledgements import NO_WAIT, Acknowledgements
 from .committer import Committer
+from .grant_preview import GrantPreview, preview_summary
 from .grant_requests import YieldClock, check_size, is_array, read_options, size_of, split_batch
 from .ledger_dedup import LedgerDedup
+from .member_namespaces import namespace_of, namespaces_of
 from .plan_attempts import PlanAttempts, RulesReader
 from .receipt_ranks import ReceiptRanks
 from .receipts import Receipt, batch_summary, raise_first_refusal, refused_member, unreadable_member
@@ -68,6 +70,7 @@ class GrantHandlers:
         uncounted: UncountedLookup,
         clock: Callable[[], int],
         acks: Acknowledgements,
+        preview: GrantPreview,
         digest_key: bytes,
     ) -> None:
         self._committer = committer
@@ -80,12 +83,15 @@ class GrantHandlers:
         self._uncounted = uncounted
         self._clock = clock
         self._acks = acks
+        self._preview = preview
         self._digest_key = digest_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         name: str | None = scope["path_params"].get("namespace")
         parameters = read_options(scope, in_namespace=name is not None)
+        if parameters.dry_run and (parameters.atomic or parameters.rank or parameters.ack):
+            raise Invalid("a dry run writes nothing: it goes with backfill alone", field="?dry_run")
         if parameters.atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope, takes_lines=True)
@@ -97,6 +103,7 @@ class GrantHandlers:
             ranks_before={} if parameters.rank else None,
             ack=self._acks.begin(parameters.ack),
             digest_key=self._digest_key,
+            is_dry=parameters.dry_run,
         )
         if name is not None:
             options.check(name)
@@ -122,6 +129,8 @@ class GrantHandlers:
         if media == NDJSON or is_array(body, media):
             members = await split_batch(body, media)
             return 200, await self._batch(members, media, namespace, options._replace(batch=token_hex(8)))
+        if options.is_dry:
+            raise Invalid("a dry run takes an array, or a grant a line", field="?dry_run")
         check_size(len(body))
         kind = _grant[media] if namespace else _named[media]
         return await self._single(decode(kind, body), media, namespace, options)
@@ -135,7 +144,7 @@ class GrantHandlers:
             options.ack.open(1)
         attempts: PlanAttempts | None = None
         while True:
-            where = namespace or await self._namespace_of(grant, options)
+            where = namespace or await namespace_of(self._namespace_cache, grant, options)
             zones = await self._profiles.zones([grant.user_id]) if where.rules.streaks else NO_ZONES
             try:
                 entry = options.plan(grant, where, self._clock(), zones.by_user)
@@ -168,26 +177,6 @@ class GrantHandlers:
         await self._namespace_cache.refresh()
         current = await self._namespace_cache.namespace(namespace.name)
         return options.plan(grant, current, self._clock(), zones)
-
-    async def _namespace_of(self, grant: Grant, options: WriteOptions) -> Namespace:
-        assert isinstance(grant, NamedGrant)
-        options.check(grant.namespace)
-        try:
-            return await self._namespace_cache.namespace(grant.namespace)
-        except NamespaceNotFound as problem:
-            problem.field = "$.namespace"
-            raise
-
-    async def _one_of(self, grant: Grant, options: WriteOptions, unknown: dict[str, Problem]) -> Namespace:
-        """The namespace of a batch's member. An unknown name is looked up once for each batch."""
-        assert isinstance(grant, NamedGrant)
-        if grant.namespace in unknown:
-            raise unknown[grant.namespace]
-        try:
-            return await self._namespace_of(grant, options)
-        except Problem as problem:
-            unknown[grant.namespace] = problem
-            raise
 
     async def _current(self, namespace: Namespace | None) -> Namespace | None:
         """A namespace with its current rules; None if each grant names its own."""
@@ -243,7 +232,7 @@ class GrantHandlers:
                 results[i] = refused_member(grants[i].grant_id, cause)
         if options.atomic:
             raise_first_refusal(results)
-        return batch_summary(results)
+        return preview_summary(results) if options.is_dry else batch_summary(results)
 
     async def _commit_all(
         self, grants: dict[int, Grant], namespace: Namespace | None, options: WriteOptions, results: list[Any]
@@ -266,7 +255,10 @@ class GrantHandlers:
     ) -> list[int]:
         """Plans and submits; fills `results`. Returns the members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, PlannedEntry]]] = {}
-        namespaces = await self._namespaces(grants, namespace, options, results)
+        if namespace is None:
+            namespaces = await namespaces_of(self._namespace_cache, grants, options, results)
+        else:
+            namespaces = dict.fromkeys(grants, namespace)
         users = {grants[i].user_id for i, where in namespaces.items() if where.rules.streaks}
         zones = await self._profiles.zones(list(users))
         now = self._clock()
@@ -283,6 +275,9 @@ class GrantHandlers:
                 results[i] = refused_member(grant.grant_id, problem)
                 continue
             by_partition.setdefault(entry.namespace.partition, []).append((i, entry))
+        if options.is_dry:
+            await self._preview.fill(by_partition, results)
+            return []
         if options.atomic:
             raise_first_refusal(results)
             check_atomic([[entry for _, entry in part] for part in by_partition.values()])
@@ -292,21 +287,6 @@ class GrantHandlers:
         stale: list[int] = []
         await asyncio.gather(*(self._submit(part, results, stale, zones, options) for part in by_partition.values()))
         return sorted(stale)
-
-    async def _namespaces(
-        self, grants: dict[int, Grant], namespace: Namespace | None, options: WriteOptions, results: list[Any]
-    ) -> dict[int, Namespace]:
-        """The namespace of each member; those without one get their problem in `results`."""
-        if namespace is not None:
-            return dict.fromkeys(grants, namespace)
-        namespaces: dict[int, Namespace] = {}
-        unknown: dict[str, Problem] = {}
-        for i, grant in grants.items():
-            try:
-                namespaces[i] = await self._one_of(grant, options, unknown)
-            except Problem as problem:
-                results[i] = refused_member(grant.grant_id, problem)
-        return namespaces
 
     async def _submitted(self, entries: list[PlannedEntry], zones: UserZones, atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition. If users' zones changed since the plan, all are stale."""

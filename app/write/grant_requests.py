@@ -37,12 +37,13 @@ _members = {JSON: msgspec.json.Decoder(_Members), MSGPACK: msgspec.msgpack.Decod
 
 
 class RequestOptions(NamedTuple):
-    """The parameters. atomic: all or none; rank: receipts have ranks; backfill: grants may be of any age; ack: the
-    acknowledgement that is asked for, as it was sent."""
+    """The parameters. atomic: all or none; rank: receipts have ranks; backfill: grants may be of any age; dry_run: what
+    would become of them is told, and nothing is written; ack: the acknowledgement that is asked for, as it was sent."""
 
     atomic: bool = False
     rank: bool = False
     backfill: bool = False
+    dry_run: bool = False
     ack: str | None = None
 
 

@@ -17,7 +17,7 @@ from .receipt_ranks import RanksBefore
 class WriteOptions(NamedTuple):
     """How a request's grants are to be taken. atomic: all or none; backfill: grants may be of any age; batch: a name
     for a request of many; ranks_before: collects its users' earlier ranks, if the answer has ranks; ack: waits for a
-    higher acknowledgement, if one is asked for; digest_key: the deployment's."""
+    higher acknowledgement, if one is asked for; digest_key: the deployment's; is_dry: nothing is written."""
 
     principal: Principal
     atomic: bool = False
@@ -26,6 +26,7 @@ class WriteOptions(NamedTuple):
     ranks_before: RanksBefore | None = None
     ack: AckWait | None = None
     digest_key: bytes = b""
+    is_dry: bool = False
 
     def check(self, name: str) -> None:
         """Unauthorized, Forbidden unless the principal may write grants with these options to a namespace of this

@@ -86,7 +86,7 @@ def client(world: World, caller: Caller) -> Iterator[httpx.Client]:
 def ask(client: httpx.Client, route: Route, space: str) -> httpx.Response:
     """The call in a form that never changes anything: its body cannot be read."""
     path = route.path.format(
-        namespace=space, window="all", position=1, percentile=50, score=1, user="ann", grant_id="none"
+        namespace=space, window="all", position=1, percentile=50, score=1, user="ann", grant_id="none", import_id="i"
     )
     body: bytes | None = None
     if route.method == "POST" and route.required.scope == "read":

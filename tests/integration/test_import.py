@@ -163,3 +163,34 @@ def test_a_state_belongs_to_one_source(live_server: Any, space: str, tmp_path: P
     assert "has changed since its import began" in import_here(live_server, one, "--state", state).stderr
     assert import_here(live_server, two, "--namespace", space, "--state", state, "--restart").code == 0
     assert not state.exists()
+
+
+def test_a_dry_run_tells_what_would_be_refused(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
+    rows = [grant(i) for i in range(1, 21)]
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(as_lines(rows[:5]))
+    assert import_here(live_server, path, "--namespace", space).code == 0
+    live_server.wait_flushed()
+    rows[2]["amount"], rows[7]["amount"], rows[9]["grant_id"] = 9, "x", "g9"
+    path.write_bytes(as_lines(rows))
+    before = scores(api, space)
+    done = import_here(live_server, path, "--namespace", space, "--dry-run")
+    assert done.code == 1
+    assert done.lines[0] == "20 rows: 13 would be new, 4 there already, 3 refused"
+    assert [line.split(": ")[:2] for line in done.lines[1:]] == [
+        ["  grant_conflict", "2, first in line 3"],
+        ["  invalid", "1, first in line 8"],
+    ]
+    assert (scores(api, space), list(tmp_path.iterdir())) == (before, [path])
+
+
+def test_a_dry_run_of_one_grant_is_refused(api: httpx.Client, space: str) -> None:
+    url = f"/v1/namespaces/{space}/grants?dry_run=true"
+    assert api.post(url, json=grant(1)).json()["field"] == "?dry_run"
+    assert api.post(f"{url}&rank=true", json=[grant(1)]).json()["field"] == "?dry_run"
+    assert api.post(url, json=[grant(1)]).json() == {
+        "would_apply": 1,
+        "duplicate": 0,
+        "rejected": 0,
+        "results": [{"status": "would_apply", "grant_id": "g1"}],
+    }

@@ -164,6 +164,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "add_seal": (SPACE, "2026-02-01", 0, 1, 5, AT),
     "add_pending_archive_updates": ([0] * 3, [1] * 3, [300, 301, 302]),
     "get_sealable_namespaces": ([0, 2], 5, 50),
+    "put_import_lease": (SPACE, "i1", "key", 60),
+    "delete_import_lease": (SPACE, "i1"),
     "get_windows_to_archive": (0, 0, ENDS, []),
     "get_window_scores": (SPACE, DAY, "2025-12-30T00:00:00Z", "2026-01-05T00:00:00Z", ENDS, NONE, "sum", True, False),
     "fill_new_scores": (SPACE, DAY, "2025-12-30T00:00:00Z", "2026-01-05T00:00:00Z", ENDS, NONE, "sum", True, False, -1),

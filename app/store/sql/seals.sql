@@ -29,7 +29,8 @@ ORDER BY s.seq LIMIT 1000;
 UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 
 -- name: get_sealable_namespaces
--- Those of some partitions that bound how old a grant may be, behind an id.
+-- Those of some partitions that bound how old a grant may be, and into which nothing is imported, behind an id.
 SELECT id, name, partition, version, rules::text FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND id > $2 AND deleted_at IS NULL AND rules ->> 'accept_past' IS NOT NULL
+    AND id <> ALL(ARRAY(SELECT namespace_id FROM import_leases WHERE until > clock_timestamp()))
 ORDER BY id LIMIT $3;

@@ -1,8 +1,8 @@
 """Erasures of which an older Postgres knows nothing: it still has the names and the profiles. Redis has no names of
 erased users, so they are known by what it lacks.
 
-A profile goes from Redis by an erasure alone, and so do the balances of a user with grants. But a name may be a new
-user's by now: then a profile alone tells, and a user who had none goes on as the new one.
+A profile goes from Redis by an erasure alone, and so do the balances of a user whose grants count. But a name may be a
+new user's by now: then a profile alone tells, and a user who had none goes on as the new one.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
+from ..model.text import count_text
 from ..model.visibility import ERASE, STATES, is_erased
 from ..store.ledger_reach import read_reach
 from ..store.partitions import LEDGER_BEHIND
@@ -76,25 +77,37 @@ async def _erase(taking: StateTaking, rows: Sequence[Any]) -> None:
 
 
 async def _erase_lost_users(taking: StateTaking) -> None:
-    number = 0
+    number = unsure = 0
     while page := await taking.postgres.fetch("get_user_page", number, USERS_A_PAGE_MAX):
         number = page[-1]["number"]
-        await _erase_lost(taking, [row["number"] for row in page])
+        unsure += await _erase_lost(taking, [row["number"] for row in page])
+    if unsure:
+        gone = sorted(set(range(taking.partitions)) - set(taking.whole))
+        where = f"partition{'s' if len(gone) > 1 else ''} {', '.join(map(str, gone))}"
+        taking.report.sentences.append(
+            f"{count_text(unsure, 'user')} with grants in {where} alone, which Redis lost: an erasure of them since is "
+            "not known; erase again who was erased"
+        )
 
 
-async def _erase_lost(taking: StateTaking, numbers: Sequence[int]) -> None:
-    """A user with grants in a partition that is not whole may be there."""
+async def _erase_lost(taking: StateTaking, numbers: Sequence[int]) -> int:
+    """Where a grant of a user counts, and Redis has lost nothing, the user has balances but for an erasure. Returns how
+    many users have grants elsewhere alone."""
     places: Sequence[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers))
-    unsure = {place["name"] for place in places if place["partition"] not in taking.whole}
-    questions = [(place["name"], place["partition"], place["namespace_id"]) for place in places]
-    there = await read_users_with_balances(taking.link, questions) | unsure
-    lost = {place["name"] for place in places if not is_erased(place["name"])} - there
+    places = [place for place in places if not is_erased(place["name"])]
+    whole = [place for place in places if place["partition"] in taking.whole]
+    sure = {place["name"] for place in whole if place["has_grants"]}
+    there = await read_users_with_balances(
+        taking.link, [(place["name"], place["partition"], place["namespace_id"]) for place in whole]
+    )
+    lost = sure - there
     if lost:
         async with taking.transaction() as fetch:
             for row in await fetch("get_states_by_names", sorted(lost), 0):
                 if row["desired_state"] != ERASE:
                     await erase_again(fetch, row["number"], row["name"])
                     taking.report.counts["erasures"] += 1
+    return len({place["name"] for place in places if place["has_grants"]} - sure - there)
 
 
 async def find_whole(postgres: Postgres, link: RedisConnection) -> frozenset[int]:

@@ -9,7 +9,7 @@ from ..drivers.redis import RedisRefused
 from ..model.micros import from_micros, now_micros
 from ..model.namespace import Namespace, Rules, latest_acceptable_at
 from ..store.namespace_cache import namespace_from_row
-from ..store.redis_state import read_keys, read_rules_versions
+from ..store.redis_state import read_keys, read_places, read_rules_versions
 from .state_taking import StateTaking, slices
 
 #: A namespace in Postgres: the columns of `get_all_namespaces` by name, as they are behind the changes so far.
@@ -35,6 +35,23 @@ async def take_namespaces(taking: StateTaking) -> None:
         async with taking.transaction() as fetch:
             for row in gone:
                 await _delete(taking, fetch, row)
+    places = await read_places(taking.link, range(taking.partitions))
+    known = alive | {row["id"] for row in rows.values()}
+    names = {one.version: name for name, one in taking.names.items() if one.namespace is None}
+    for some_ids in slices(sorted(places.keys() - known)):
+        async with taking.transaction() as fetch:
+            for namespace_id in some_ids:
+                version, p = places[namespace_id]
+                # Its name is known until a persister begins to drop its keys.
+                name = names.get(version, f"deleted {namespace_id}")
+                await _take_deleted(taking, fetch, Namespace(namespace_id, name, p, version, Rules()))
+
+
+async def _take_deleted(taking: StateTaking, fetch: Fetch, namespace: Namespace) -> None:
+    """One that came and went since Postgres was copied: the log may have entries of it, and Redis keys."""
+    await fetch("take_namespace", namespace.id, *_columns(namespace, namespace.version), from_micros(now_micros()))
+    await fetch("take_deletion", namespace.id)
+    taking.report.counts["deletions of namespaces"] += 1
 
 
 async def _take(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: dict[int, Row], fence: int) -> None:

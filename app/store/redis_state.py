@@ -132,6 +132,17 @@ async def read_highest_versions(
     return HighestVersions(max(rules), max(ids), cleared, changes, profiles, erased)
 
 
+async def read_places(link: RedisLink, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """The version of the rules of each namespace that was ever published, and its partition, by id. RedisRefused;
+    O(namespaces)."""
+    places: dict[int, tuple[int, int]] = {}
+    for p in partitions:
+        async for namespace_id, version in hash_fields(link, keys.rules(p)):
+            number = int(namespace_id)
+            places[number] = max(places.get(number, (0, p)), (int(version), p))
+    return places
+
+
 async def read_rules_versions(link: RedisLink, namespaces: Sequence[Namespace]) -> list[int]:
     """The version up to which each namespace's partition refuses plans by its rules; 0: by none. RedisRefused."""
     calls = [("HGET", keys.rules(namespace.partition), str(namespace.id)) for namespace in namespaces]

@@ -1,6 +1,7 @@
 """`leaderboard export`: everything that a deployment holds, as of one cut of the ledger."""
 
 import asyncio
+import os
 import sys
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
@@ -72,8 +73,8 @@ def export(
     except (FormatMissing, Invalid) as error:
         raise typer.BadParameter(str(error)) from None
     except BrokenPipeError:
-        # Who read has seen enough. Python would complain once more while it ends.
-        sys.stdout = sys.stderr
+        # Who read has seen enough. Python would complain once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except OSError as error:
         raise FindingError(f"{output or 'stdout'}: {error.strerror}") from None

@@ -1,7 +1,7 @@
 """Postgres at one instant, read at length: rows come through a server-side cursor, some thousands at a time."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,6 +25,15 @@ ROWS_A_FETCH = 2_000
 USERS_A_QUESTION = 2_000
 
 
+@contextmanager
+def _as_unavailable(url: str) -> Iterator[None]:
+    """Turns errors of Postgres into StoreUnavailable. Whoever reads a snapshot has errors of its own, also of files."""
+    try:
+        yield
+    except POSTGRES_ERRORS as error:
+        raise StoreUnavailable(f"{contact('Postgres', url).silence}: {error}") from error
+
+
 class PartitionCut(NamedTuple):
     """How far the ledger of a partition was: the place of its last entry."""
 
@@ -38,56 +47,61 @@ class LedgerSnapshot:
     Postgres; deployment: its id."""
 
     def __init__(
-        self, connection: asyncpg.Connection, cuts: Mapping[int, PartitionCut], at: datetime, deployment: str
+        self, connection: asyncpg.Connection, cuts: Mapping[int, PartitionCut], at: datetime, deployment: str, url: str
     ) -> None:
         self.connection = connection
         self.cuts = cuts
         self.at = at
         self.deployment = deployment
+        self._url = url
 
     @classmethod
     @asynccontextmanager
     async def open(cls, postgres_url: str) -> AsyncIterator["LedgerSnapshot"]:
-        """Takes a snapshot and lets it go. It holds back VACUUM meanwhile. StoreUnavailable, also while it is read."""
-        try:
+        """Takes a snapshot and lets it go. It holds back VACUUM meanwhile. StoreUnavailable."""
+        with _as_unavailable(postgres_url):
             plans = {**PLANNER_SETTINGS, "work_mem": "64MB"}
             connection = await connect(postgres_url, STATEMENT_S_MAX, plans, STATEMENT_S_MAX)
-            try:
-                # Not read-only: scores are collected in a temporary table.
-                async with connection.transaction(isolation="repeatable_read"):
-                    rows = await connection.fetch(queries()["get_offsets"])
-                    cuts = {row["partition"]: PartitionCut(*list(row.values())[:3]) for row in rows}
-                    (now,) = await connection.fetch(queries()["get_current_time"])
-                    deployment = await connection.fetchrow(queries()["get_deployment"])
-                    yield cls(connection, cuts, now["now"], "" if deployment is None else deployment["id"])
-            finally:
-                connection.terminate()
-        except POSTGRES_ERRORS as error:
-            raise StoreUnavailable(f"{contact('Postgres', postgres_url).silence}: {error}") from error
+        try:
+            with _as_unavailable(postgres_url):
+                # Not read-only: scores are collected in temporary tables. It is never committed.
+                await connection.transaction(isolation="repeatable_read").start()
+                rows = await connection.fetch(queries()["get_offsets"])
+                (now,) = await connection.fetch(queries()["get_current_time"])
+                row = await connection.fetchrow(queries()["get_deployment"])
+            cuts = {row["partition"]: PartitionCut(*list(row.values())[:3]) for row in rows}
+            yield cls(connection, cuts, now["now"], "" if row is None else row["id"], postgres_url)
+        finally:
+            connection.terminate()
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        """All rows of a named query, of which there are few."""
-        return list(await self.connection.fetch(queries()[query], *args))
+        """All rows of a named query, of which there are few. StoreUnavailable, here and below."""
+        with _as_unavailable(self._url):
+            return list(await self.connection.fetch(queries()[query], *args))
 
     async def execute(self, query: str, *args: Any) -> None:
         """Runs a named query that tells nothing."""
-        await self.connection.execute(queries()[query], *args)
+        with _as_unavailable(self._url):
+            await self.connection.execute(queries()[query], *args)
 
     async def copy(self, table: str, records: Sequence[tuple[Any, ...]]) -> None:
         """Adds rows to a temporary table of this snapshot."""
-        await self.connection.copy_records_to_table(table, records=records)
+        with _as_unavailable(self._url):
+            await self.connection.copy_records_to_table(table, records=records)
 
     async def rows(self, query: str, *args: Any) -> AsyncIterator[Sequence[asyncpg.Record]]:
         """The rows of a named query, ROWS_A_FETCH at a time."""
         some: list[asyncpg.Record] = []
-        # An iterator, because asyncpg closes it at its end; a cursor would stay open, and its tables could not change.
-        async for row in self.connection.cursor(queries()[query], *args, prefetch=ROWS_A_FETCH):
-            some.append(row)
-            if len(some) == ROWS_A_FETCH:
+        with _as_unavailable(self._url):
+            # An iterator, because asyncpg closes it at its end; a cursor would stay open, and its tables could not
+            # change.
+            async for row in self.connection.cursor(queries()[query], *args, prefetch=ROWS_A_FETCH):
+                some.append(row)
+                if len(some) == ROWS_A_FETCH:
+                    yield some
+                    some = []
+            if some:
                 yield some
-                some = []
-        if some:
-            yield some
 
     async def namespaces(self) -> list[Namespace]:
         """All namespaces that are not deleted, by name."""
@@ -109,7 +123,8 @@ class LedgerSnapshot:
         while rows := await self.fetch("get_numbered_users", namespace.id, after, USERS_A_QUESTION):
             after = rows[-1]["number"]
             numbers = [row["number"] for row in rows if not is_erased(row["name"])]
-            users = await read_user_cells(self.connection, namespace, builder, numbers, [seq] * len(numbers))
+            with _as_unavailable(self._url):
+                users = await read_user_cells(self.connection, namespace, builder, numbers, [seq] * len(numbers))
             yield [
                 (cell[2:], number, namespace.sign * value, Decimal(user.cells.get(f"o:{cell[2:]}", 0)))
                 for number, user in users.items()

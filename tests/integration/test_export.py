@@ -6,14 +6,19 @@ import hashlib
 import io
 import json
 import random
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import httpx
 import pytest
 
+from app.commands.finding import FindingError
 from app.model.csv_cells import plain_text
+from tests.house_rules import ROOT
 from tests.support.command_here import command_here
 from tests.support.import_run import import_here
 from tests.support.sealed_namespace import DAY, MONTH, OLD, Space
@@ -190,6 +195,18 @@ def test_a_failure_leaves_the_old_file(source: Any, tmp_path: Path) -> None:
     done = command_here(source.environment, "export", "boards", "--namespace", "nowhere", "--output", str(file))
     assert done.exit_code != 0
     assert (file.read_text(), [path.name for path in tmp_path.iterdir()]) == ("old", [file.name])
+
+
+def test_an_error_of_the_output_is_none_of_postgres(source: Any, tmp_path: Path) -> None:
+    done = command_here(source.environment, "export", "grants", "--output", str(tmp_path / "nowhere" / "x"))
+    assert isinstance(done.exception, FindingError)
+    assert str(done.exception).endswith("nowhere/x: No such file or directory")
+    command = [sys.executable, "-m", "app", "export", "revisions"]
+    with subprocess.Popen(command, env=source.environment, stdout=PIPE, stderr=PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 1)
 
 
 def test_one_persons_data_come_as_one_object(source: Any) -> None:

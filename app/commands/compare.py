@@ -102,13 +102,20 @@ def compare(
         raise FindingError(str(error)) from None
     except OSError as error:
         raise FindingError(f"{file}: {error.strerror}") from None
-    text = _FORMATS[form](comparison)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        output.write_text(text)
+    _write(_FORMATS[form](comparison), output)
     if not comparison.is_equal:
         raise typer.Exit(1)
+
+
+def _write(text: str, output: Path | None) -> None:
+    """To a file, or to stdout. FindingError."""
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise FindingError(f"{output}: {error.strerror}") from None
 
 
 async def _compare(postgres_url: str, request: _Request, lines: AsyncGenerator[Sequence[LegacyLine]]) -> Comparison:

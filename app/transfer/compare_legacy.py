@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import sys
+import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -63,7 +64,7 @@ def read_csv(path: Path, columns: LegacyColumns, delimiter: str) -> Iterator[Leg
             for cells in lines:
                 if cells:
                     yield _of_cells(lines.line_num, cells, places)
-        except (csv.Error, UnicodeDecodeError) as error:
+        except (csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
             raise LegacyError(f"line {lines.line_num + 1}: {error}") from None
 
 

@@ -164,6 +164,12 @@ def test_wrong_usage_is_told(space: Space, words: tuple[str, ...], code: int) ->
     assert done.exit_code == code, done.output
 
 
+def test_a_page_that_cannot_be_written_is_told(space: Space, tmp_path: Path) -> None:
+    words = (legacy(tmp_path, totals_of()), "--namespace", space.name, "--output", str(tmp_path / "nowhere" / "x"))
+    done = command_here(space.stack.environment, "compare", *words)
+    assert (done.exit_code, str(done.exception).endswith("nowhere/x: No such file or directory")) == (1, True)
+
+
 def test_decimals_are_compared_exactly(space: Space, tmp_path: Path) -> None:
     """No double stands between the two sides."""
     totals = {user: f"{Decimal(repr(score))}000000000000001" for user, score in totals_of().items()}

@@ -37,6 +37,13 @@ def test_a_packed_table_is_read(tmp_path: Path) -> None:
     assert list(read_csv(file, LegacyColumns(), ",")) == [LegacyRow(2, "ann", Decimal(5))]
 
 
+def test_a_packed_table_without_its_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "legacy.csv.gz"
+    file.write_bytes(gzip.compress(b"user_id,score\n" + b"ann,5\n" * 100)[:-12])
+    with pytest.raises(LegacyError):
+        list(read_csv(file, LegacyColumns(), ","))
+
+
 @pytest.mark.parametrize("text", [b"", b"name,score\nann,5\n", b"user_id,score\nann,\xff\n"])
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(LegacyError):

@@ -9,7 +9,6 @@ import msgspec
 import structlog
 
 from ..access.secret_box import SecretBox, read_secret_box
-from ..drivers.postgres import POSTGRES_ERRORS
 from ..drivers.redis import REDIS_ERRORS, RedisConnection
 from ..drivers.some_nodes import PresentNodes
 from ..metrics import WEBHOOKS_STOPPED
@@ -19,7 +18,7 @@ from ..store.state_history import compare_state, read_state_notes
 from ..task_end import complete, end_all
 from .audit_stream import AUDIT_PARTITION, AuditStream
 from .board_access import BoardAccess
-from .delivery_session import DelivererSession
+from .delivery_session import LOST, DelivererSession
 from .ledger_stream import LedgerPlace, LedgerStream
 from .message_sender import Sender
 from .rank_stream import RankStream
@@ -38,7 +37,8 @@ ATTEMPTS_MAX = 512
 REFRESH_S = 0.5
 #: Seconds before it connects again, or asks again whether another persister has ended that delivers.
 AGAIN_S = 1.0
-LOST = (*POSTGRES_ERRORS, asyncpg.PostgresError)
+#: Seconds before a webhook's task that broke off begins anew: a defect must not take the processor.
+BROKEN_S = 30.0
 
 _settings = msgspec.json.Decoder(WebhookSettings).decode
 
@@ -57,6 +57,7 @@ class Deliverer:
         self._ends: dict[int, LedgerPlace] = {}
         self._resends: set[int] = set()
         self._tasks: dict[int, tuple[WebhookRecord, asyncio.Task[None]]] = {}
+        self._broken_until_s: dict[int, float] = {}
 
     async def run(self) -> None:
         """Delivers for ever. Connects again when Postgres was lost. Does nothing without a key for the secrets."""
@@ -126,7 +127,7 @@ class Deliverer:
             if known is not None and known[0].version != webhook.version:
                 await self._end(webhook.number)
                 known = None
-            if known is None:
+            if known is None and self._broken_until_s.get(webhook.number, 0.0) <= monotonic():
                 await self._begin(row, session, sender, gates)
         for number in self._tasks.keys() - active:
             await self._end(number)
@@ -172,7 +173,7 @@ class Deliverer:
         await end_all([task])
 
     async def _reap(self, session: DelivererSession) -> None:
-        """Notes why tasks ended by themselves. What a store did to one is raised: the session is over."""
+        """Notes why tasks ended by themselves. What Postgres did to one is raised: the session is over."""
         for number, (webhook, task) in list(self._tasks.items()):
             if not task.done():
                 continue
@@ -181,8 +182,11 @@ class Deliverer:
             if isinstance(error, StoppedError):
                 log.warning("a webhook stops", webhook=webhook.id, reason=str(error))
                 await session.fetch("stop_webhook", number, str(error), error.is_gone)
-            elif error is not None:
+            elif isinstance(error, LOST):
                 raise error
+            elif error is not None:
+                log.error("a webhook's task broke off, and begins anew", webhook=webhook.id, exc_info=error)
+                self._broken_until_s[number] = monotonic() + BROKEN_S
 
 
 def _record(row: asyncpg.Record) -> WebhookRecord:

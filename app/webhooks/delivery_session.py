@@ -8,13 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from ..drivers.postgres import PLANNER_SETTINGS, Fetch, connect, queries
+from ..drivers.postgres import PLANNER_SETTINGS, POSTGRES_ERRORS, Fetch, connect, queries
 
 #: Seconds that a statement may take: a few thousand entries are looked at, by an index.
 STATEMENT_S_MAX = 10.0
 #: Seconds after which Postgres ends a connection on which nothing is asked: its process hangs, and another one is to
 #: deliver. One that works asks twice a second.
 IDLE_S_MAX = 10.0
+#: What ends a session.
+LOST = (*POSTGRES_ERRORS, asyncpg.PostgresError)
 # The advisory lock of who delivers.
 _LOCK = 0x6C62_0011
 

@@ -1,5 +1,6 @@
 """Events of the ledger, from an offset of the webhook's own in each partition."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,10 +23,12 @@ from ..store.namespace_cache import namespace_from_row
 from .delivery_session import DelivererSession
 from .stream import Head
 
-#: Entries of a partition that one look goes over: a few ms.
-ENTRIES_A_LOOK_MAX = 250
+#: Entries of a partition that one look goes over: with those of the other partitions a few ms.
+ENTRIES_A_LOOK_MAX = 100
 #: Partitions that one look goes over.
 PARTITIONS_A_LOOK_MAX = 16
+#: Entries that wait in memory for a receiver; what follows is looked for again.
+WAITING_MAX = 100
 #: Seconds between two notes of how far a webhook was looked for where nothing was of its concern.
 NOTE_S = 10.0
 _KINDS = {str(kind.__struct_config__.tag): name for name, kind in OF_LEDGER.items()}
@@ -71,6 +74,7 @@ class LedgerStream:
         self._offsets = {p: place for p, place in offsets.items() if p >= 0}
         self._unnoted: set[int] = set()
         self._noted_s = monotonic()
+        self._turn = 0
         self._waiting: deque[Candidate] = deque()
         self._looked: dict[int, LedgerPlace] = {}
 
@@ -81,13 +85,21 @@ class LedgerStream:
             behind = {p: end for p, end in self._ends.items() if self._offsets.get(p, (0, 0)) < end}
             if not behind:
                 break
-            await self._look(dict(islice(behind.items(), PARTITIONS_A_LOOK_MAX)))
+            some = self._next_partitions(sorted(behind))
+            await self._look({p: behind[p] for p in some})
         await self._note()
         if not self._waiting:
             return None
         first = self._waiting[0]
         place = {"stream": self.name, "partition": first.partition, "epoch": first.epoch, "seq": first.seq}
         return Head(f"msg_{first.partition}-{first.epoch}-{first.seq}", first.type, place)
+
+    def _next_partitions(self, behind: list[int]) -> list[int]:
+        """Some partitions, in turn: those with much to tell do not keep others from being looked at."""
+        first = bisect_left(behind, self._turn)
+        some = [*behind[first:], *behind[:first]][:PARTITIONS_A_LOOK_MAX]
+        self._turn = some[-1] + 1
+        return some
 
     async def _look(self, ends: Mapping[int, LedgerPlace]) -> None:
         """Looks at the next entries of some partitions. ends: how far their ledgers were before."""
@@ -101,16 +113,20 @@ class LedgerStream:
             like_pattern(self._settings.namespaces),
             ENTRIES_A_LOOK_MAX,
         )
-        self._looked = {row["partition"]: (row["epoch"], row["seq"]) for row in rows if row["kind"] is None}
+        looked = {row["partition"]: (row["epoch"], row["seq"]) for row in rows if row["kind"] is None}
         candidates = [
             Candidate(row["partition"], row["epoch"], row["seq"], self._names[row["kind"]], row["recorded_at"])
             for row in rows
             if row["kind"] is not None
         ]
         by_partition = [list(some) for _, some in groupby(candidates, key=lambda one: one.partition)]
-        self._waiting.extend(merge(*by_partition, key=lambda one: one.recorded_at))
+        ordered = merge(*by_partition, key=lambda one: one.recorded_at)
+        self._waiting.extend(islice(ordered, WAITING_MAX))
         # An epoch may begin without an entry: then nothing lies between the offset and the end.
-        self._looked = {**ends, **self._looked}
+        self._looked = {**ends, **looked}
+        for p in {one.partition for one in ordered}:
+            last = next((one for one in reversed(self._waiting) if one.partition == p), None)
+            self._looked[p] = self._offsets.get(p, (0, 0)) if last is None else (last.epoch, last.seq)
 
     def _pass_looked(self) -> None:
         """Nothing waits of what was looked at: the offsets go on to its end."""

@@ -20,12 +20,15 @@ from ..model.visibility import is_erased
 from ..model.webhook import RANK_TYPES, WatchedTop, WebhookSettings
 from ..model.webhook_message import Message, message_of
 from ..store.board_reader import BoardReader
+from ..store.boards import BoardPage
 from ..store.namespace_cache import namespace_from_row
 from .delivery_session import DelivererSession
 from .stream import Head
 
 #: Seconds between two looks at a board.
 LOOK_BOARD_S = 1.0
+#: Seconds for which a namespace's rules are remembered: they say which board the current window has.
+RULES_S = 5.0
 
 
 class WatchedBoard(NamedTuple):
@@ -70,6 +73,9 @@ class RankStream:
         self._board: str | None = state.get("board")
         self._ranks: dict[int, int] = {int(user): rank for user, rank in state.get("ranks", {}).items()}
         self._looked_s = float("-inf")
+        self._namespace: Namespace | None = None
+        self._rules_until_s = float("-inf")
+        self._page: tuple[str, BoardPage] | None = None
         self._waiting: deque[Head] = deque()
 
     async def head(self) -> Head | None:
@@ -85,22 +91,32 @@ class RankStream:
         return self._waiting[0] if self._waiting else None
 
     async def _read(self, watched: WatchedTop) -> WatchedBoard | None:
-        """The board; None where there is none, or where Postgres does not know all of its users yet."""
-        spaces = await self._session.fetch("get_namespace", self._settings.namespaces)
-        if not spaces:
+        """The board; None where there is none, where it is as before, or where Postgres does not know all of its users
+        yet."""
+        namespace, services = await self._find_namespace(), self._services()
+        if namespace is None:
             return None
-        namespace, services = namespace_from_row(spaces[0]), self._services()
         window = namespace.calendar.find(watched.window, services.clock())
         if window is None or (watched.category is not None and not namespace.rules.category_boards):
             return None
         name = window.name if watched.category is None else f"{window.name}:{watched.category}"
         page = await services.boards.read(namespace, name, Top(watched.limit))
+        if self._page == (name, page):
+            return None
         names = [row.user for row in page.rows]
         numbers = {row["name"]: row["number"] for row in await self._session.fetch("get_user_numbers", names)}
         if not numbers.keys() >= set(names):
             return None
+        self._page = name, page
         rows = [TopRow(numbers[row.user], row.rank0 + 1, row.units) for row in page.rows]
         return WatchedBoard(namespace, name, window.name, watched.category, page.epoch, page.version, rows)
+
+    async def _find_namespace(self) -> Namespace | None:
+        if monotonic() >= self._rules_until_s:
+            rows = await self._session.fetch("get_namespace", self._settings.namespaces)
+            self._namespace = namespace_from_row(rows[0]) if rows else None
+            self._rules_until_s = monotonic() + RULES_S
+        return self._namespace
 
     def _compare(self, board: WatchedBoard) -> None:
         """Works out anew what waits. A new window begins with nobody on its board."""

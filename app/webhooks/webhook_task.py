@@ -18,7 +18,7 @@ from ..metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
 from ..model.webhook import WebhookSettings
 from ..model.webhook_message import Message
 from ..model.webhook_problem import NotConfigured
-from .delivery_session import DelivererSession
+from .delivery_session import LOST, DelivererSession
 from .message_sender import Outcome, Sender
 from .stream import Head, Stream
 from .webhook_rights import Judge
@@ -127,11 +127,10 @@ class WebhookTask:
         async with self._gates.of(self._webhook.key_id), self._gates.all:
             # What is judged and made here goes out at once: it never waits for a place behind others.
             row = await self._rights()
-            message = await stream.render(head)
-            if message is None:
-                await self._settle(stream, head, None, None)
-                return
-            outcome = await self._send(message, row)
+            outcome = await self._attempt(stream, head, row)
+        if outcome is None:
+            await self._settle(stream, head, None, None)
+            return
         if outcome.error is None:
             await self._settle(stream, head, "delivered", outcome)
         elif outcome.is_gone:
@@ -148,6 +147,18 @@ class WebhookTask:
         if refusal is not None:
             raise StoppedError(refusal)
         return rows[0]
+
+    async def _attempt(self, stream: Stream, head: Head, row: asyncpg.Record) -> Outcome | None:
+        """What came of an attempt; None where nothing may go out. A message that cannot be made fails by itself: the
+        other streams and webhooks go on."""
+        try:
+            message = await stream.render(head)
+        except LOST:
+            raise
+        except Exception:
+            log.exception("a message to a webhook cannot be made", webhook=self._webhook.id, message=head.message_id)
+            return Outcome(None, "its message cannot be made; the persister's log tells why")
+        return None if message is None else await self._send(message, row)
 
     async def _send(self, message: Message, row: asyncpg.Record) -> Outcome:
         start_s = monotonic()

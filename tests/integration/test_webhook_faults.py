@@ -1,5 +1,7 @@
 """Webhooks whose receivers fail in every way, and a persister that is killed between a message and its offset."""
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from tests.conftest import Names, Stack, running_stack
+from tests.support.launcher import launcher
 from tests.support.receiver import Receiver, endless, hang_up, slow, status
 from tests.support.waits import until
 from tests.support.webhooks import SETTINGS, Hook, arrive
@@ -84,6 +87,7 @@ def test_what_is_no_http_is_a_failure(api: httpx.Client, names: Names) -> None:
         assert "not HTTP" in hook.deliveries()[0]["error"]
 
 
+@pytest.mark.long
 def test_a_slow_receiver_does_not_slow_the_others(api: httpx.Client, receiver: Receiver, names: Names) -> None:
     with Receiver() as slow_one:
         slow_one.behave = slow(30)
@@ -158,3 +162,64 @@ def test_a_killed_persister_tells_everything_in_order(
     ids = receiver.grant_ids()
     assert ids == ["g0", *(f"g{i}" for i in range(30))]
     assert receiver.deliveries[0].message_id == receiver.deliveries[1].message_id
+
+
+@pytest.mark.full
+def test_another_persister_goes_on_for_one_that_hangs(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    hook = Hook(api, names.fresh(), receiver.url)
+    hook.grant("g1")
+    arrive(receiver, 1)
+    hung = stack.pid("persist")
+    os.kill(hung, signal.SIGSTOP)
+    with (stack.folder / "persist-2.log").open("ab") as log:
+        other = launcher().start(["persist"], stack.environment, log)
+    try:
+        hook.grant("g2")
+        until(lambda: receiver.grant_ids()[-1] == "g2", "the other one delivers", seconds=60)
+    finally:
+        os.kill(hung, signal.SIGCONT)
+        other.kill()
+        other.wait()
+    hook.grant("g3")
+    until(lambda: receiver.grant_ids()[-1] == "g3", "the first one delivers again", seconds=60)
+    assert list(dict.fromkeys(receiver.grant_ids())) == ["g1", "g2", "g3"]
+
+
+def test_a_message_that_cannot_be_made_stops_its_own_webhook_alone(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    broken, sound = Hook(api, names.fresh(), receiver.url), Hook(api, names.fresh(), receiver.url)
+    receiver.behave = status(500)
+    broken.grant("g1")
+    arrive(receiver, 1)
+    update = "UPDATE namespaces SET rules = rules || jsonb_build_object('aggregation', %s::text) WHERE name = %s"
+    stack.sql(update, "no such", broken.name)
+    receiver.behave = status(204)
+    sound.grant("g2")
+    until(lambda: sound.deliveries(state="delivered"), "the other one goes on", seconds=10)
+    until(lambda: "cannot be made" in (broken.deliveries()[0]["error"] or ""), "it is noted", seconds=20)
+    stack.sql(update, "sum", broken.name)
+    until(lambda: broken.deliveries(state="delivered"), "it goes on once it can be made", seconds=30)
+
+
+def test_what_waits_for_a_receiver_that_is_away_comes_in_order(
+    api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    """More than is looked at, or waits in memory, at a time; in some partitions."""
+    receiver.behave = status(500)
+    prefix = names.fresh()
+    hook = Hook(api, prefix, receiver.url, namespaces=f"{prefix}*")
+    spaces = [f"{prefix}-{i}" for i in range(3)]
+    for space in spaces:
+        assert api.put(f"/v1/namespaces/{space}", json={"accept_past": None}).status_code == 201
+        body = [{"grant_id": f"g{i}", "user_id": f"u{i % 7}", "amount": 1} for i in range(150)]
+        assert api.post(f"/v1/namespaces/{space}/grants", json=body).json()["applied"] == 150
+    arrive(receiver, 1)
+    receiver.behave = status(204)
+    until(lambda: len({one.message_id for one in receiver.deliveries}) == 450, "all of them", seconds=40)
+    for space in spaces:
+        ids = [one["data"]["grant_id"] for one in receiver.messages if one["data"]["namespace"] == space]
+        assert list(dict.fromkeys(ids)) == [f"g{i}" for i in range(150)]
+    until(lambda: len(hook.deliveries(limit=1000)) == 450, "all are noted")

@@ -9,6 +9,7 @@ import pytest
 from app.store import keys
 from tests.conftest import Names, Stack, running_stack
 from tests.support.receiver import Receiver, status
+from tests.support.sealed_namespace import DAY, MONTH, Space
 from tests.support.waits import until
 from tests.support.webhooks import SETTINGS, Hook, arrive
 
@@ -174,6 +175,16 @@ def test_a_receiver_that_was_away_gets_the_last_state_of_the_board(
     until(lambda: ranks() == {"bob": (1, 100), "ann": (2, 10)} or len(receiver.deliveries) > count + 6, "the state")
     assert {user: rank for user, (rank, _) in ranks().items()} == {"bob": 1, "ann": 2}
     until(lambda: {one["state"] for one in hook.deliveries()} == {"delivered"}, "nothing fails any more")
+
+
+def test_a_closed_window_is_told(stack: Stack, api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    space = Space(stack, api, names.fresh())
+    body = {"url": receiver.url, "namespaces": space.name, "types": ["window_sealed"]}
+    assert api.put(f"/v1/webhooks/{space.name}", json=body).status_code == 201
+    space.grant("ann", 5)
+    space.seal(DAY, MONTH)
+    until(lambda: {one["data"]["window"] for one in receiver.messages} >= {DAY, MONTH}, "both are told", seconds=20)
+    assert {(one["type"], one["data"]["namespace"]) for one in receiver.messages} == {("window_sealed", space.name)}
 
 
 def test_drift_is_told_when_it_begins_and_when_it_ends(

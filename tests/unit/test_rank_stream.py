@@ -1,0 +1,174 @@
+"""Rank events of one webhook: what waits is what the board says now."""
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+
+from app.model.errors import Recovering
+from app.model.webhook import RANK_TYPES, WatchedTop, WebhookSettings
+from app.store.boards import BoardPage, BoardRow
+from app.webhooks import rank_stream
+from app.webhooks.rank_stream import RankServices, RankStream
+from app.webhooks.stream import Head
+
+NUMBERS = {"ann": 1, "bob": 2, "cleo": 3}
+DAY_MICROS = 86_400_000_000
+
+
+class Stores:
+    """Postgres and the boards. users: of the board's top, the best first; hidden: by number; is_away: of Redis."""
+
+    def __init__(self) -> None:
+        self.users: list[str] = []
+        self.hidden: set[int] = set()
+        self.unknown: set[str] = set()
+        self.is_away = False
+        self.version = 0
+        self.now = 0
+        self.states: list[dict[str, Any]] = []
+
+    async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
+        match query:
+            case "get_namespace":
+                return [{"id": 7, "name": "race", "partition": 0, "version": 1, "rules": "{}"}]
+            case "get_user_numbers":
+                return [{"name": name, "number": NUMBERS[name]} for name in args[0] if name not in self.unknown]
+            case "get_webhook_user":
+                names = {number: name for name, number in NUMBERS.items()}
+                return [{"name": names[args[0]], "is_hidden": args[0] in self.hidden}]
+            case "put_webhook_top":
+                self.states.append(json.loads(args[1]))
+        return []
+
+    async def read(self, *_: Any) -> BoardPage:
+        if self.is_away:
+            raise Recovering("not served")
+        rows = [BoardRow(i + 1, user, 100 - i, i) for i, user in enumerate(self.users)]
+        return BoardPage(1, 5, self.version, len(rows), rows)
+
+    def show(self, *users: str) -> None:
+        self.users, self.version = list(users), self.version + 1
+
+
+@pytest.fixture
+def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
+    monkeypatch.setattr(rank_stream, "LOOK_BOARD_S", 0)
+    return Stores()
+
+
+def stream_of(stores: Stores, window: str = "all", types: tuple[Any, ...] = RANK_TYPES) -> RankStream:
+    settings = WebhookSettings(url="", namespaces="race", types=types, board=WatchedTop(window))
+    services = RankServices(cast(Any, stores), lambda: stores.now)
+    return RankStream(cast(Any, stores), 9, settings, lambda: services, None)
+
+
+async def settle_all(stream: RankStream, stores: Stores) -> list[tuple[str, int]]:
+    """Takes all that waits."""
+    seen = []
+    while (head := await stream.head()) is not None:
+        seen.append((head.type, head.place["user"]))
+        await stream.settle(head, stores.fetch)  # type: ignore[arg-type]
+    return seen
+
+
+def test_what_was_taken_is_kept_by_numbers_of_users(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann", "bob")
+        assert await settle_all(stream, stores) == [("entered", 1), ("entered", 2)]
+        stores.show("bob", "ann")
+        assert await settle_all(stream, stores) == [("rank_changed", 2), ("rank_changed", 1)]
+        assert stores.states[-1] == {"board": "all", "ranks": {"1": 2, "2": 1}}
+
+    asyncio.run(run())
+
+
+def test_a_board_that_is_not_served_has_no_changes(stores: Stores) -> None:
+    """A Redis that lost everything would else have everybody leave."""
+
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann")
+        await settle_all(stream, stores)
+        stores.is_away = True
+        assert await stream.head() is None
+        stores.is_away = False
+        assert await stream.head() is None
+
+    asyncio.run(run())
+
+
+def test_users_whom_postgres_does_not_know_yet_are_waited_for(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann", "bob")
+        stores.unknown = {"bob"}
+        assert await stream.head() is None
+        stores.unknown = set()
+        assert await settle_all(stream, stores) == [("entered", 1), ("entered", 2)]
+
+    asyncio.run(run())
+
+
+def test_what_is_still_true_keeps_its_id_and_what_is_not_goes(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann")
+        first = await stream.head()
+        stores.show("ann", "bob")
+        assert first is not None
+        assert await stream.head() == first
+        stores.show("bob", "ann")
+        changed = await stream.head()
+        assert changed is not None
+        assert (changed.place["user"], changed.place["version"]) == (2, 3)
+        assert changed.message_id != first.message_id
+
+    asyncio.run(run())
+
+
+def test_a_new_window_begins_with_nobody(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores, "day")
+        stores.show("ann", "bob")
+        await settle_all(stream, stores)
+        stores.now += DAY_MICROS
+        stores.show("bob")
+        head = await stream.head()
+        assert isinstance(head, Head)
+        assert (head.type, head.place["window"], head.place["previous_rank"]) == ("entered", "1970-01-02", None)
+        assert await settle_all(stream, stores) == [("entered", 2)]
+
+    asyncio.run(run())
+
+
+def test_types_that_are_not_asked_for_are_not_told(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores, types=("entered",))
+        stores.show("ann")
+        await settle_all(stream, stores)
+        stores.show("bob", "ann")
+        assert await settle_all(stream, stores) == [("entered", 2)]
+        stores.show("bob")
+        assert await settle_all(stream, stores) == []
+        stores.show("bob", "ann")
+        assert await settle_all(stream, stores) == [("entered", 1)]
+
+    asyncio.run(run())
+
+
+def test_nothing_goes_out_of_a_hidden_user(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann")
+        head = await stream.head()
+        assert head is not None
+        message = await stream.render(head)
+        assert message is not None
+        assert json.loads(message.body)["data"]["user_id"] == "ann"
+        stores.hidden = {1}
+        assert await stream.render(head) is None
+
+    asyncio.run(run())

@@ -1,8 +1,8 @@
 """`leaderboard compare`: a board beside another system's totals."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from ..drivers.foreign_query import ForeignQueryError
 from ..drivers.postgres import Postgres
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.micros import to_micros
@@ -18,19 +17,13 @@ from ..model.moment import parse_moment
 from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
 from ..transfer.compare_figures import Comparison
-from ..transfer.compare_legacy import (
-    LINES_A_BATCH,
-    LegacyColumns,
-    LegacyError,
-    LegacyLine,
-    batches,
-    read_csv,
-    read_query,
-)
+from ..transfer.compare_legacy import LegacyColumns, LegacyLine, batches, legacy_lines
 from ..transfer.compare_page import as_page
 from ..transfer.compare_report import as_json, as_text, figures_json
 from ..transfer.compare_run import Question
 from ..transfer.compare_run import compare as run_comparison
+from ..transfer.source import SourceOptions, open_source, query_source
+from ..transfer.source_row import SourceFault
 from .finding import FindingError
 
 _FORMATS = {"text": as_text, "json": as_json, "html": as_page}
@@ -51,12 +44,11 @@ class _Request(NamedTuple):
 def compare(
     namespace: Annotated[str, typer.Option(help="The namespace to compare.")],
     file: Annotated[
-        str | None, typer.Argument(metavar="[LEGACY.csv]", help="Their totals: a CSV with a header; - is stdin.")
+        str | None,
+        typer.Argument(metavar="[LEGACY.csv]", help="Totals: CSV, NDJSON or a JSON array; - is stdin."),
     ] = None,
-    sql: Annotated[
-        str | None, typer.Option(help="A query on their Postgres instead: a user and a score a row.")
-    ] = None,
-    sql_url: Annotated[str | None, typer.Option(help="Where that Postgres is.")] = None,
+    sql: Annotated[str | None, typer.Option(metavar="QUERY", help="Rows of a query instead of a file.")] = None,
+    sql_url: Annotated[str | None, typer.Option(envvar="LEADERBOARD_SQL_URL", help="Of its Postgres.")] = None,
     window: Annotated[
         str, typer.Option(help="The board: all, a window's name, or a period's for its current one.")
     ] = "all",
@@ -68,7 +60,9 @@ def compare(
     top: Annotated[int, typer.Option(min=2, max=100_000, help="How many users make a top.")] = 1_000,
     user_column: Annotated[str, typer.Option(help="The column of users.")] = "user_id",
     score_column: Annotated[str, typer.Option(help="The column of scores.")] = "score",
-    delimiter: Annotated[str, typer.Option(help="What stands between cells.")] = ",",
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab |.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV; utf-8.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="An apostrophe before = + - @ stays part of a cell.")] = False,
     form: Annotated[Literal["text", "json", "html"], typer.Option("--format", help="What is printed.")] = "text",
     output: Annotated[Path | None, typer.Option(help="A file for it, instead of stdout.")] = None,
 ) -> None:
@@ -76,10 +70,10 @@ def compare(
     is missing on a side counts as 0 there. Exit 0 where no score differs by more than --max-diff, 1 where one does,
     where their totals contradict themselves, or where a line cannot be read."""
     settings = read_settings()
-    if (file is None) == (sql is None) or (sql is None) != (sql_url is None):
-        raise typer.BadParameter("give a CSV, or --sql with --sql-url", param_hint="LEGACY.csv")
-    if len(delimiter) != 1:
-        raise typer.BadParameter("one character", param_hint="--delimiter")
+    if (file is None) == (sql is None):
+        raise typer.BadParameter("give a file, or --sql", param_hint="LEGACY.csv")
+    if sql is not None and sql_url is None:
+        raise typer.BadParameter("--sql needs --sql-url", param_hint="--sql")
     columns = LegacyColumns(user_column, score_column)
     try:
         request = _Request(
@@ -91,17 +85,14 @@ def compare(
             top=top,
             source=file or "a query on another Postgres",
         )
-        if sql is not None and sql_url is not None:
-            lines = _query_lines(sql_url, sql, columns)
-        else:
-            lines = _csv_lines(Path(file or "-"), columns, delimiter)
-        comparison = asyncio.run(_compare(settings.postgres_url, request, lines))
+        reading = SourceOptions(None, delimiter, encoding, raw)
+        with closing(query_source(str(sql_url), str(sql)) if file is None else open_source(file, reading)) as source:
+            lines = batches(legacy_lines(source.rows, columns))
+            comparison = asyncio.run(_compare(settings.postgres_url, request, lines))
     except Invalid as error:
         raise typer.BadParameter(str(error)) from None
-    except (LegacyError, ForeignQueryError) as error:
+    except SourceFault as error:
         raise FindingError(str(error)) from None
-    except OSError as error:
-        raise FindingError(f"{file}: {error.strerror}") from None
     _write(_FORMATS[form](comparison), output)
     if not comparison.is_equal:
         raise typer.Exit(1)
@@ -118,9 +109,9 @@ def _write(text: str, output: Path | None) -> None:
         raise FindingError(f"{output}: {error.strerror}") from None
 
 
-async def _compare(postgres_url: str, request: _Request, lines: AsyncGenerator[Sequence[LegacyLine]]) -> Comparison:
+async def _compare(postgres_url: str, request: _Request, lines: Iterable[Sequence[LegacyLine]]) -> Comparison:
     """Compares, and keeps the figures. NamespaceNotFound, Invalid, StoreUnavailable, and what `lines` raises."""
-    async with LedgerSnapshot.open(postgres_url) as snapshot, aclosing(lines):
+    async with LedgerSnapshot.open(postgres_url) as snapshot:
         question = await _question(snapshot, request)
         comparison = await run_comparison(snapshot, question, lines)
     await _keep(postgres_url, question, comparison)
@@ -150,21 +141,6 @@ async def _keep(postgres_url: str, question: Question, comparison: Comparison) -
         )
     finally:
         await postgres.close()
-
-
-async def _csv_lines(path: Path, columns: LegacyColumns, delimiter: str) -> AsyncGenerator[Sequence[LegacyLine]]:
-    for some in batches(read_csv(path, columns, delimiter)):
-        yield some
-
-
-async def _query_lines(url: str, text: str, columns: LegacyColumns) -> AsyncGenerator[Sequence[LegacyLine]]:
-    some: list[LegacyLine] = []
-    async for line in read_query(url, text, columns):
-        some.append(line)
-        if len(some) == LINES_A_BATCH:
-            yield some
-            some = []
-    yield some
 
 
 def parse_max_diff(text: str) -> Decimal:

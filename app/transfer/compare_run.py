@@ -1,7 +1,7 @@
 """A comparison of one board with another system's totals. Both sides lie in temporary tables of Postgres, so memory is
 flat: here are only samples, and the users of the tops."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -47,9 +47,7 @@ class Question(NamedTuple):
     top: int
 
 
-async def compare(
-    snapshot: LedgerSnapshot, question: Question, lines: AsyncIterator[Sequence[LegacyLine]]
-) -> Comparison:
+async def compare(snapshot: LedgerSnapshot, question: Question, lines: Iterable[Sequence[LegacyLine]]) -> Comparison:
     """Compares. lines: of the other system, some thousands at a time. StoreUnavailable, and what `lines` raises.
     O(n log n) of users and lines, and the namespace's entries × log n."""
     await snapshot.execute("create_compare_tables")
@@ -83,12 +81,12 @@ async def compare(
 
 
 async def _collect_legacy(
-    snapshot: LedgerSnapshot, lines: AsyncIterator[Sequence[LegacyLine]]
+    snapshot: LedgerSnapshot, lines: Iterable[Sequence[LegacyLine]]
 ) -> tuple[list[UnreadableLine], int]:
     """Writes the other side into its table. Returns the first lines that cannot be read, and how many there are."""
     unreadable: list[UnreadableLine] = []
     count = 0
-    async for some in lines:
+    for some in lines:
         await snapshot.copy("compare_legacy", [line for line in some if isinstance(line, LegacyRow)])
         bad = [UnreadableLine(*line) for line in some if isinstance(line, Unreadable)]
         unreadable += bad[: NAMED_MAX - len(unreadable)]

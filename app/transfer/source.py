@@ -1,6 +1,6 @@
 """What is imported: rows with where they come from."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from .import_refusals import CsvForm
@@ -22,7 +22,9 @@ class Source(NamedTuple):
     form: CsvForm | None = None
 
     def close(self) -> None:
-        """Closes the file."""
+        """Ends the rows, which still hold the file, or the query's connection; then closes the file."""
+        if isinstance(self.rows, Generator):
+            self.rows.close()
         if self.file is not None:
             self.file.close()
 
@@ -39,6 +41,15 @@ class SourceOptions(NamedTuple):
 def open_source(name: str, options: SourceOptions) -> Source:
     """A file, or stdin for `-`. SourceFault."""
     file = SourceFile(name)
+    try:
+        return _read(file, options)
+    except SourceFault:
+        file.close()
+        raise
+
+
+def _read(file: SourceFile, options: SourceOptions) -> Source:
+    """The rows of a file. SourceFault."""
     match options.form or sniff_format(file.stream):
         case "ndjson":
             return Source(file.identity, ndjson_rows(file.stream), file)
@@ -49,10 +60,8 @@ def open_source(name: str, options: SourceOptions) -> Source:
     try:
         "".encode(encoding)
     except LookupError:
-        file.close()
         raise SourceFault(f"--encoding: nobody knows {encoding!r}") from None
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        file.close()
         raise SourceFault(f"--delimiter: {delimiter!r} is not one character that parts cells")
     read_as = "utf-8-sig" if encoding == "utf-8" else encoding
     rows = csv_rows(file.stream, delimiter, encoding=read_as, is_raw=options.is_raw)

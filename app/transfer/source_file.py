@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+import zlib
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -64,10 +65,21 @@ class SourceFile:
             raise SourceFault(f"cannot read {name}: {error.strerror}") from None
 
 
+class _Gzip(gzip.GzipFile):
+    """Gzip whose faults are those of a source."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Some bytes. SourceFault where the file is cut off or broken."""
+        try:
+            return super().read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            raise SourceFault(f"the gzip is broken or cut off: {error}") from None
+
+
 def _unpacked(raw: io.BufferedReader, magic: bytes) -> io.BufferedReader:
     """The bytes as they were before they were packed."""
     if magic.startswith(_GZIP):
-        return io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=cast(BinaryIO, raw))), _BLOCK_BYTES)
+        return io.BufferedReader(cast(Any, _Gzip(fileobj=cast(BinaryIO, raw))), _BLOCK_BYTES)
     if magic == _ZSTD:
         try:
             import zstandard

@@ -125,11 +125,13 @@ def test_the_lowest_may_be_the_best_and_hidden_users_count(space: Space, names: 
 
 
 def test_a_query_on_their_postgres_is_compared(space: Space) -> None:
-    query = f"SELECT 'u' || i AS player, 2 * i - 0.5 AS total FROM generate_series(1, {USERS}) AS i"
+    query = f"SELECT 'u' || i AS user_id, 2 * i - 0.5 AS score, 'eu' AS region FROM generate_series(1, {USERS}) AS i"
     at = ("--sql", query, "--sql-url", space.stack.postgres.url)
     code, result = compare(space, *at)
     assert (code, result["source"], result["figures"]["equal"]) == (0, "a query on another Postgres", USERS)
-    assert compare(space, *at, "--user-column", "player", "--score-column", "total")[0] == 0
+    named = ("--user-column", "user_id", "--score-column", "total")
+    done = command_here(space.stack.environment, "compare", *at, *named, "--namespace", space.name)
+    assert str(done.exception) == "there is no column 'total' among 'user_id', 'score', 'region'"
     broken = ("--sql", "SELECT nothing", "--sql-url", space.stack.postgres.url)
     done = command_here(space.stack.environment, "compare", *broken, "--namespace", space.name)
     assert done.exit_code == 1
@@ -155,8 +157,8 @@ def test_text_and_page_tell_the_same_and_escape_names(space: Space, tmp_path: Pa
     ("words", "code"),
     [
         *(((), 2), (("x.csv", "--sql", "SELECT 1"), 2), (("--sql", "SELECT 1"), 2), (("x.csv", "--max-diff", "-1"), 2)),
-        *((("x.csv", "--as-of", "yesterday"), 2), (("x.csv", "--delimiter", ""), 2), (("/nowhere.csv",), 1)),
-        (("x.csv", "--window", "2026-13"), 2),
+        *((("x.csv", "--as-of", "yesterday"), 2), (("/dev/null", "--delimiter", "::"), 1), (("/nowhere.csv",), 1)),
+        (("/dev/null", "--window", "2026-13"), 2),
     ],
 )
 def test_wrong_usage_is_told(space: Space, words: tuple[str, ...], code: int) -> None:

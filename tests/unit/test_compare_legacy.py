@@ -1,50 +1,61 @@
 import gzip
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from app.transfer.compare_legacy import LegacyColumns, LegacyError, LegacyRow, Unreadable, read_csv
+from app.transfer.compare_legacy import LegacyColumns, LegacyRow, Unreadable, legacy_lines
+from app.transfer.source import SourceOptions, open_source
+from app.transfer.source_row import SourceFault
+
+COLUMNS = LegacyColumns()
+PACKED = gzip.compress(b"user_id,score\n" + b"ann,5\n" * 100)
 
 
-def lines_of(folder: Path, text: bytes, columns: LegacyColumns | None = None, delimiter: str = ",") -> list[object]:
-    file = folder / "legacy.csv"
+def lines_of(folder: Path, text: bytes, columns: LegacyColumns = COLUMNS, encoding: str | None = None) -> list[object]:
+    file = folder / "legacy"
     file.write_bytes(text)
-    return list(read_csv(file, columns or LegacyColumns(), delimiter))
+    with closing(open_source(str(file), SourceOptions(encoding=encoding))) as source:
+        return list(legacy_lines(source.rows, columns))
 
 
 def test_a_table_of_another_system_is_read_as_it_comes(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbfid;total;player\r\n1;"2.50";"o;tto"\r\n2; -3 ;\'=ann\r\n\r\n3;1e3;bob\r\n'
-    assert lines_of(tmp_path, text, LegacyColumns("player", "total"), ";") == [
+    assert lines_of(tmp_path, text, LegacyColumns("player", "total")) == [
         LegacyRow(2, "o;tto", Decimal("2.50")),
         LegacyRow(3, "=ann", Decimal(-3)),
         LegacyRow(5, "bob", Decimal(1000)),
     ]
 
 
+def test_objects_are_read_to_the_digit(tmp_path: Path) -> None:
+    rows = ('"ann","score":0.1000000000000000001', '7,"score":"2"', '"bob"', 'null,"score":1')
+    text = "".join(f'{{"user_id":{row}}}\n' for row in rows).encode()
+    ann, seven, *bad = lines_of(tmp_path, text)
+    assert ann == LegacyRow(1, "ann", Decimal("0.1000000000000000001"))
+    assert seven == LegacyRow(2, "7", Decimal(2))
+    assert bad == [Unreadable(3, "has no 'score'"), Unreadable(4, "names no user")]
+    array = b'[{"user_id":"ann","score":5}, {"user_id":"bob","score":{}}]'
+    assert lines_of(tmp_path, array) == [LegacyRow(1, "ann", Decimal(5)), Unreadable(1, "'{}' is no number")]
+
+
 def test_a_line_that_tells_no_score_is_named_and_the_next_is_read(tmp_path: Path) -> None:
-    text = b"user_id,score\nann,\nbob,1,000\n,5\ncleo\nd\x00n,1\neve,NaN\nfay,1e99\ngus,7\n"
+    text = b"user_id,score\nann,\nbob,1,000\n,5\ncleo\nd\x01n,1\neve,NaN\nfay,1e99\nh\xfc,1\ngus,7\n"
     lines = lines_of(tmp_path, text)
     bad = [line for line in lines if isinstance(line, Unreadable)]
-    assert [line.line for line in bad] == [2, 4, 5, 6, 7, 8]
-    assert bad[1].reason == "names no user"
-    assert lines[-1] == LegacyRow(9, "gus", Decimal(7))
+    assert [line.line for line in bad] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert bad[2].reason == "names no user"
+    assert lines[-1] == LegacyRow(10, "gus", Decimal(7))
 
 
-def test_a_packed_table_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "legacy.csv.gz"
-    file.write_bytes(gzip.compress(b"user_id,score\nann,5\n"))
-    assert list(read_csv(file, LegacyColumns(), ",")) == [LegacyRow(2, "ann", Decimal(5))]
+def test_a_packed_table_and_another_encoding_are_read(tmp_path: Path) -> None:
+    assert lines_of(tmp_path, gzip.compress(b"user_id,score\nann,5\n")) == [LegacyRow(2, "ann", Decimal(5))]
+    latin = "user_id\tscore\nj\u00fcrgen\t5\n".encode("latin-1")
+    assert lines_of(tmp_path, latin, encoding="latin-1") == [LegacyRow(2, "j\u00fcrgen", Decimal(5))]
 
 
-def test_a_packed_table_without_its_end_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "legacy.csv.gz"
-    file.write_bytes(gzip.compress(b"user_id,score\n" + b"ann,5\n" * 100)[:-12])
-    with pytest.raises(LegacyError):
-        list(read_csv(file, LegacyColumns(), ","))
-
-
-@pytest.mark.parametrize("text", [b"", b"name,score\nann,5\n", b"user_id,score\nann,\xff\n"])
+@pytest.mark.parametrize("text", [b"", b"name,score\nann,5\n", PACKED[:-12], PACKED[:20] + b"x" * 9])
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: bytes) -> None:
-    with pytest.raises(LegacyError):
+    with pytest.raises(SourceFault):
         lines_of(tmp_path, text)

@@ -1,8 +1,8 @@
 """Erasures of which an older Postgres knows nothing: it still has the names and the profiles. Redis has no names of
 erased users, so they are known by what it lacks.
 
-A profile goes from Redis by an erasure alone, and so do the balances of a user whose grants count. But a name may be a
-new user's by now: then a profile alone tells, and a user who had none goes on as the new one.
+A profile goes from Redis by an erasure alone, and so do a user's balances. But a name may be a new user's by now: then
+a profile alone tells, and a user who had none goes on as the new one.
 """
 
 from collections.abc import Sequence
@@ -91,12 +91,12 @@ async def _erase_lost_users(taking: StateTaking) -> None:
 
 
 async def _erase_lost(taking: StateTaking, numbers: Sequence[int]) -> int:
-    """Where a grant of a user counts, and Redis has lost nothing, the user has balances but for an erasure. Returns how
-    many users have grants elsewhere alone."""
+    """A user who had balances where Redis has lost nothing has them still, but for an erasure. Returns how many users
+    had them elsewhere alone."""
     places: Sequence[Any] = await taking.postgres.fetch("get_places_of_users", list(numbers))
     places = [place for place in places if not is_erased(place["name"])]
     whole = [place for place in places if place["partition"] in taking.whole]
-    sure = {place["name"] for place in whole if place["has_grants"]}
+    sure = {place["name"] for place in whole if place["has_balances"]}
     there = await read_users_with_balances(
         taking.link, [(place["name"], place["partition"], place["namespace_id"]) for place in whole]
     )
@@ -107,7 +107,7 @@ async def _erase_lost(taking: StateTaking, numbers: Sequence[int]) -> int:
                 if row["desired_state"] != ERASE:
                     await erase_again(fetch, row["number"], row["name"])
                     taking.report.counts["erasures"] += 1
-    return len({place["name"] for place in places if place["has_grants"]} - sure - there)
+    return len({place["name"] for place in places if place["has_balances"]} - sure - there)
 
 
 async def find_whole(postgres: Postgres, link: RedisConnection) -> frozenset[int]:

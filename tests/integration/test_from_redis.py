@@ -237,14 +237,14 @@ def test_a_log_that_begins_right_behind_the_ledger_goes_on(own_stack: Any) -> No
         assert grant_one(api, "bob") == 201
         own_stack.wait_flushed()
         lose_log(own_stack)
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         swap_postgres(own_stack)
         wait_closed(own_stack)
         recorded = own_stack.run("rebuild", "--from-redis", "--quiet")
         assert recorded.returncode == 0, recorded
         own_stack.wait_ready()
         own_stack.wait_flushed()
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         assert api.get("/v1/namespaces/plain/events?type=lost").json()["events"] == []
         assert grant_one(api, "cleo") == 201
         settle(own_stack)

@@ -19,6 +19,7 @@ OF_SEVERAL = {
     "get_boards_of_user": "of the partitions that are asked for",
     "get_places_of_grants": "of each grant's namespace, one a look-up",
     "get_places_of_corrections": "of each correction's namespace, one a look-up",
+    "get_places_of_users": "of each user's namespaces, one a look-up",
     "clear_texts_of_user": "a user's rows in all namespaces",
     "clear_sources_of_user": "a user's grants in all namespaces",
     "delete_grant_meta_of_user": "a user's grants in all namespaces",

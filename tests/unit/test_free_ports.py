@@ -13,9 +13,13 @@ from app.embedded import free_port
 
 def test_a_port_is_given_once_though_nobody_listens_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nodes of a cluster and the server choose theirs before the first of them starts."""
-    drawn: Iterator[int] = iter((24_001, 24_001, 24_002, 24_001, 24_002, 24_003))
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    first, second, third = (probe.getsockname()[1] for probe in probes)
+    for probe in probes:
+        probe.close()
+    drawn: Iterator[int] = iter((first, first, second, first, second, third))
     monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
-    assert [free_port() for _ in range(3)] == [24_001, 24_002, 24_003]
+    assert [free_port() for _ in range(3)] == [first, second, third]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a kept port cannot be listened on")

@@ -87,11 +87,15 @@ WHERE desired_state = 'hide' AND pending_partitions = '{}' AND version > $1 ORDE
 SELECT user_number, name FROM visibility_intents WHERE desired_state = 'erase' ORDER BY version;
 
 -- name: get_places_of_users
--- Where some users ($1) have entries: their names, and the namespaces that are not deleted; has_grants: whether a grant counts
--- there. O(their namespaces).
-SELECT u.number, u.name, n.partition, n.id AS namespace_id, s.has_grants FROM unnest($1::bigint[]) AS x (number)
+-- Where some users ($1) have entries: their names, and the namespaces that are not deleted; has_balances: whether Redis keeps
+-- balances of theirs there, as it does from the first grant on that is not in quarantine. O(their namespaces × log n), and
+-- O(their rows) where no grant of theirs counts.
+SELECT u.number, u.name, n.partition, n.id AS namespace_id, s.grants > 0 OR EXISTS (
+    SELECT FROM ledger l WHERE l.partition = n.partition AND l.namespace_id = n.id AND l.user_number = u.number
+      AND l.kind || '' = 'grant' AND l.verb IS DISTINCT FROM 'quarantine' OFFSET 0) AS has_balances
+FROM unnest($1::bigint[]) AS x (number)
 CROSS JOIN LATERAL (SELECT number, name FROM users WHERE number = x.number OFFSET 0) AS u
-CROSS JOIN LATERAL (SELECT namespace_id, grants > 0 AS has_grants FROM standings WHERE user_number = u.number OFFSET 0) AS s
+CROSS JOIN LATERAL (SELECT namespace_id, grants FROM standings WHERE user_number = u.number OFFSET 0) AS s
 CROSS JOIN LATERAL (SELECT id, partition FROM namespaces WHERE id = s.namespace_id AND deleted_at IS NULL OFFSET 0) AS n;
 
 -- name: get_user_page

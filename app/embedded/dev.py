@@ -175,13 +175,19 @@ class Dev:
             }
         )
 
+    def _recovery(self) -> str:
+        """What becomes of a Redis that lost its data."""
+        if self._settings()["LEADERBOARD_RECOVER"] == "off":
+            return "  losses   stay (LEADERBOARD_RECOVER=off): /readyz names the command that mends them\n"
+        return "  losses   what Redis loses, by FLUSHALL too, comes back from Postgres by itself, after some seconds\n"
+
     def _banner(self) -> str:
         return f"""
   leaderboard is up:  {self._url}
 
   api key  {self._api_key}
   data     {self._folder.path}  (kept; run.json: where each part is, logs/: what it says)
-
+{self._recovery()}
   Ctrl-C stops it.
 """
 

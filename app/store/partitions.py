@@ -201,16 +201,21 @@ async def store_faults(link: RedisLink, durability: str) -> list[str]:
             faults.append(str(error))
     if not link.server_id(keys.DEPLOYMENT):
         faults.append("Redis refuses INFO, by which a restart is noticed: allow it")
-    settings = ("maxmemory-policy", "appendonly", "appendfsync")
+    settings = ("maxmemory-policy", "appendonly", "appendfsync", "no-appendfsync-on-rewrite")
     replies = await link.run([("CONFIG", "GET", name) for name in settings])
     if any(isinstance(reply, Exception) for reply in replies):
         return [*faults, *await _faults_by_info(link, durability)]
-    policy, appendonly, appendfsync = (reply[1].decode() if reply else "" for reply in replies)
+    policy, appendonly, appendfsync, without_fsync = (reply[1].decode() if reply else "" for reply in replies)
     faults += _config_faults(policy or "noeviction", durability, has_log=appendonly != "no")
     if appendfsync and _FSYNCS.index(appendfsync) > _FSYNCS.index(durability.replace("none", "no")):
         faults.append(
             f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set {durability}, "
             "or another LEADERBOARD_REDIS_DURABILITY"
+        )
+    if without_fsync == "yes" and durability == "always":
+        faults.append(
+            "Redis has no-appendfsync-on-rewrite yes: a grant could be lost after its answer while Redis rewrites its "
+            "append-only file; set no, or another LEADERBOARD_REDIS_DURABILITY"
         )
     return faults
 

@@ -156,13 +156,19 @@ def test_checkconfig_names_all_faults_of_the_stores_each_on_its_line(own_stack: 
     with own_stack.store() as direct:
         direct.config_set("maxmemory-policy", "allkeys-lru")
         direct.config_set("appendfsync", "everysec")
+        direct.config_set("no-appendfsync-on-rewrite", "yes")
         for p in (3, 5):
             direct.delete(keys.meta(p))
     done = own_stack.run("checkconfig")
     lines = done.stderr.splitlines()
-    assert (done.returncode, done.stdout, len(lines)) == (1, "", 3), done
+    assert (done.returncode, done.stdout, len(lines)) == (1, "", 4), done
     lost = "partitions 3, 5: Redis lost its head, lb:{N}:meta: run leaderboard rebuild --partition N (for each N)"
-    begins = ("Redis has maxmemory-policy allkeys-lru", "Redis has appendfsync everysec", lost)
+    begins = (
+        "Redis has maxmemory-policy allkeys-lru",
+        "Redis has appendfsync everysec",
+        "Redis has no-appendfsync-on-rewrite",
+        lost,
+    )
     assert all(line.startswith(f"leaderboard: {begin}") for line, begin in zip(lines, begins, strict=True)), lines
 
 

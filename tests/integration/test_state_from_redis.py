@@ -41,8 +41,8 @@ def test_an_older_postgres_gets_the_state_back(own_stack: Any) -> None:
         assert state_of(own_stack) == state
         assert "deletions of namespaces 2, hidden users 3, namespaces 2, profiles 3, " in report
         settle(own_stack)
-        told = own_stack.sql("SELECT kind FROM faults WHERE cause LIKE 'ledger_behind%'")
-        assert told == [], "persisters tell no more that Postgres is the older one"
+        lines = own_stack.sql("SELECT kind FROM faults WHERE cause LIKE 'ledger_behind%'")
+        assert lines == [], "persisters tell no more that Postgres is the older one"
         assert client.get(BOARD).json()["entries"] == board
         with own_stack.client(key) as revoked, own_stack.client(new_key) as newcomer:
             assert revoked.get(BOARD).status_code == 401

@@ -177,6 +177,25 @@ def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
         assert db.execute("SELECT max(seq) FROM ledger").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("instead", [None, b"z" * 16], ids=["nothing", "another entry"])
+def test_a_log_that_changed_under_a_persister_is_not_gone_on_with(
+    own_stack: Any, client: httpx.Client, own_redis: Any, instead: bytes | None
+) -> None:
+    """Redis neither started anew nor was it away: nothing but a look at the log tells it, when the session begins."""
+    grant(client, "g1")
+    own_stack.wait_flushed()
+    p = partition(own_redis)
+    place = log_place(own_redis, p, 1)
+    own_redis.delete(keys.log(p))
+    if instead is not None:
+        own_redis.xadd(keys.log(p), {"d": instead, "e": b"", "r": "1700000000000000 5 "}, id=place)
+    with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    said = own_stack.folder / "persist.log"
+    until(lambda: "partition stopped" in said.read_text(), "the broken log is not noticed")
+    assert f"the log does not hold {place} as the ledger does" in said.read_text()
+
+
 ACL = "~* &* +@all"
 DENIED = [
     (f"{ACL} -zadd", "ZADD"),

@@ -15,8 +15,9 @@ CRASH = [
     Mutant(
         "faults: nothing leaves the log before the ledger has it",
         "lua/advance_flushed.lua",
-        "local flushed_epoch, flushed_seq = head.flushed_epoch, head.flushed_seq",
-        "local flushed_epoch, flushed_seq = head.epoch, head.seq",
+        "if memory.is_short() or partition_head.is_after(keep_epoch, keep_seq, has_epoch, has_seq) then\n"
+        "  keep_epoch, keep_seq = has_epoch, has_seq\nend\n",
+        "keep_epoch, keep_seq = head.epoch, head.seq\n",
         FAULTS,
     ),
     Mutant(

@@ -261,7 +261,7 @@ PERSISTER = [
         "app/persist/log_reader.py",
         "if digest_in(reply) != offset.digest:",
         "if digest_in(reply) == b'':",
-        ("tests/integration/test_persist.py::test_a_log_that_does_not_continue_its_ledger_stops_the_partition",),
+        ("tests/integration/test_persist.py::test_a_log_that_changed_under_a_persister_is_not_gone_on_with",),
     ),
     Mutant(
         "a persister that lost its lease commits no row",

@@ -25,7 +25,7 @@ from app.store import fields, keys
 from tests.support import exempt_tests
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology_of_run
-from tests.support.run_order import long_first
+from tests.support.run_order import mix
 from tests.support.template import DIGEST_KEY, PARTITIONS, THROWAWAY, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
@@ -259,7 +259,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Puts the long tests where workers begin, and leaves out those that need a single Valkey where there is none."""
-    items[:] = long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    items[:] = mix(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     exempt_tests.leave_out(config, items)
 
 

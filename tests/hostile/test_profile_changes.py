@@ -34,8 +34,8 @@ def test_a_profile_that_changes_has_nobody_elses_name_read_again(
             requests.append(reply["command"].split())
     names_read = [words for words in requests if words[:2] == ["HMGET", keys.PROFILES]]
     whose = [words for words in requests if words[0] == "HMGET" and words[2].startswith("profiles:")]
-    # A small question a change, and where a round of the loops falls in between, one more. On a busy machine a persister
-    # may announce once that anybody's may have changed: then each board reads its names once, and not with each change.
+    # A small question a change, and where a round of the loops falls in between, one more. A persister that comes late
+    # may announce that any profile may have changed: then each board reads its names once, and not with each change.
     counts = len(names_read), len(whose), len(requests)
     assert len(names_read) <= BOARDS, counts
     assert 0 < len(whose) <= 3 * CHANGES, counts

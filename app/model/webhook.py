@@ -12,7 +12,7 @@ import msgspec
 
 from .errors import Invalid
 from .text import check_label
-from .webhook_address import is_loopback, parse_address
+from .webhook_address import is_loopback, is_public, parse_address
 
 #: Types of events from the ledger, as `GET …/events` names them.
 LEDGER_TYPES = (
@@ -131,9 +131,13 @@ def check_url(url: str, *, takes_loopback: bool) -> SplitResult:
         raise Invalid("must have a host, and neither a user nor a fragment", field="$.url")
     address = parse_address(host)
     is_near = host == "localhost" or (address is not None and is_loopback(address))
-    if parts.scheme == "https" or (parts.scheme == "http" and is_near and takes_loopback):
+    if is_near and takes_loopback and parts.scheme in ("http", "https"):
         return parts
-    raise Invalid("must be https://…", field="$.url")
+    if parts.scheme != "https":
+        raise Invalid("must be https://…", field="$.url")
+    if is_near or (address is not None and not is_public(address)):
+        raise Invalid("must be at an address of the public internet", field="$.url")
+    return parts
 
 
 def secret_bytes(text: str) -> bytes:

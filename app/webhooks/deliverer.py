@@ -70,10 +70,9 @@ class Deliverer:
                 await self._run(sender)
                 await asyncio.sleep(AGAIN_S)
         finally:
-            await complete(self._close(sender))
+            await complete(self._close())
 
-    async def _close(self, sender: Sender) -> None:
-        sender.close()
+    async def _close(self) -> None:
         await self._boards.close()
         await self._state_link.close()
 

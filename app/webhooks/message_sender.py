@@ -8,8 +8,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Thread
 from typing import NamedTuple
 
 import httpcore
@@ -57,11 +57,48 @@ class AddressRefused(Exception):
     """The receiver's name leads to an address that is none of the public internet."""
 
 
+class NameServer:
+    """Looks names up in threads that nobody waits for: one that hangs ends with the process, and holds up neither its
+    end nor other look-ups."""
+
+    def __init__(self, threads_max: int) -> None:
+        self._free = asyncio.Semaphore(threads_max)
+
+    async def look_up(self, host: str, port: int) -> list[Address]:
+        """The addresses of a name, each once. OSError, UnicodeError: it has none, or nobody tells."""
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str]] = loop.create_future()
+
+        def settle(texts: list[str], error: Exception | None) -> None:
+            self._free.release()
+            if answer.done():
+                return  # The attempt's time is over.
+            if error is None:
+                answer.set_result(texts)
+            else:
+                answer.set_exception(error)
+
+        def ask() -> None:
+            texts: list[str] = []
+            error: Exception | None = None
+            try:
+                texts = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+            except (OSError, UnicodeError) as refusal:
+                error = refusal
+            with suppress(RuntimeError):  # The loop has ended meanwhile.
+                loop.call_soon_threadsafe(settle, texts, error)
+
+        Thread(target=ask, daemon=True, name="webhook-name").start()
+        addresses = [parse_address(text) for text in await answer]
+        return list(dict.fromkeys(address for address in addresses if address is not None))
+
+
 class CheckedBackend(httpcore.AnyIOBackend):
     """Connects to the addresses of a name only if all of them are allowed."""
 
-    def __init__(self, threads: ThreadPoolExecutor, *, is_plain: bool, takes_loopback: bool) -> None:
-        self._threads = threads
+    def __init__(self, names: NameServer, *, is_plain: bool, takes_loopback: bool) -> None:
+        self._names = names
         self._is_plain = is_plain
         self._takes_loopback = takes_loopback
 
@@ -74,7 +111,10 @@ class CheckedBackend(httpcore.AnyIOBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the first address that answers. AddressRefused, httpcore.ConnectError."""
-        addresses = await self._look_up(host, port)
+        try:
+            addresses = await self._names.look_up(host, port)
+        except (OSError, UnicodeError) as fault:
+            raise httpcore.ConnectError(f"{_NAME_FAULT}: {fault}") from None
         for address in addresses:
             if not self._may_reach(address):
                 raise AddressRefused("its name leads to an address that is not public")
@@ -91,17 +131,6 @@ class CheckedBackend(httpcore.AnyIOBackend):
                 error = refusal
         raise error
 
-    async def _look_up(self, host: str, port: int) -> list[Address]:
-        loop = asyncio.get_running_loop()
-        try:
-            answers = await loop.run_in_executor(
-                self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            )
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{_NAME_FAULT}: {error}") from None
-        addresses = [parse_address(str(answer[4][0])) for answer in answers]
-        return list(dict.fromkeys(address for address in addresses if address is not None))
-
     def _may_reach(self, address: Address) -> bool:
         if self._takes_loopback and is_loopback(address):
             return True
@@ -115,14 +144,9 @@ class Sender:
     """
 
     def __init__(self, *, attempts_at_once: int, takes_loopback: bool, tls: ssl.SSLContext | None = None) -> None:
-        # A name server that hangs takes threads of these alone.
-        self._threads = ThreadPoolExecutor(attempts_at_once, thread_name_prefix="webhook-names")
+        self._names = NameServer(attempts_at_once)
         self._takes_loopback = takes_loopback
         self._tls = tls or ssl.create_default_context()
-
-    def close(self) -> None:
-        """Ends the threads that wait for nothing."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, url: str, message: Message, secrets: Sequence[bytes]) -> Outcome:
         """Makes one attempt, in ATTEMPT_S_MAX at most. Raises nothing that a receiver can cause."""
@@ -175,7 +199,7 @@ class Sender:
 
     def _connection(self, url: httpcore.URL) -> httpcore.AsyncHTTPConnection:
         is_plain = url.scheme == b"http"
-        backend = CheckedBackend(self._threads, is_plain=is_plain, takes_loopback=self._takes_loopback)
+        backend = CheckedBackend(self._names, is_plain=is_plain, takes_loopback=self._takes_loopback)
         return httpcore.AsyncHTTPConnection(url.origin, ssl_context=self._tls, network_backend=backend)
 
 

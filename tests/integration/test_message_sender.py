@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.model.webhook_message import Message
+from app.webhooks import message_sender
 from app.webhooks.message_sender import Outcome, Sender
 
 MESSAGE = Message("msg_1", "granted", b"{}")
@@ -72,10 +73,7 @@ class Server:
 def send(url: str, tls: ssl.SSLContext | None = None, *, takes_loopback: bool = True) -> Outcome:
     async def run() -> Outcome:
         sender = Sender(attempts_at_once=4, takes_loopback=takes_loopback, tls=tls)
-        try:
-            return await sender.send(url, MESSAGE, [b"k" * 32])
-        finally:
-            sender.close()
+        return await sender.send(url, MESSAGE, [b"k" * 32])
 
     return asyncio.run(run())
 
@@ -185,3 +183,22 @@ def test_http_goes_to_this_machine_alone(monkeypatch: pytest.MonkeyPatch, server
 def test_the_second_address_has_its_turn(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     Names(monkeypatch, ["127.0.0.2", "127.0.0.1"])
     assert send(f"http://localhost:{server.port}/") == Outcome(204)
+
+
+def test_a_name_server_that_hangs_takes_an_attempt_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it hold up the end of the process."""
+    monkeypatch.setattr(message_sender, "ATTEMPT_S_MAX", 0.05)
+    end = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        end.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert (send(f"https://{HOST}/").error or "").startswith("no answer")
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "webhook-name"]
+        assert thread.daemon
+    finally:
+        end.set()
+        thread.join()

@@ -54,6 +54,13 @@ def check_format(applied: Collection[str]) -> None:
         )
 
 
+def check_migrated(applied: Collection[str]) -> None:
+    """FormatRefused if the tables are not exactly those of this release. applied: the names of the migrations."""
+    check_format(applied)
+    if lacking := sorted({file.stem for file in _FOLDER.glob("*.sql")} - set(applied)):
+        raise FormatRefused(f"Postgres lacks the tables of {lacking[0]}: run leaderboard migrate")
+
+
 def migrate(url: str) -> list[str]:
     """Applies the missing migrations and returns their names. One process of a database does so at a time.
     StoreUnavailable, FormatRefused, MigrationBlocked; psycopg's errors once it is connected."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from ..drivers.migrations import check_migrated
 from ..drivers.postgres import PLANNER_SETTINGS, POSTGRES_ERRORS, connect, queries
 from ..drivers.store_contact import contact
 from ..model.errors import StoreUnavailable
@@ -30,8 +31,16 @@ def _as_unavailable(url: str) -> Iterator[None]:
     """Turns errors of Postgres into StoreUnavailable. Whoever reads a snapshot has errors of its own, also of files."""
     try:
         yield
-    except POSTGRES_ERRORS as error:
+    except (*POSTGRES_ERRORS, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise StoreUnavailable(f"{contact('Postgres', url).silence}: {error}") from error
+
+
+async def _applied(connection: asyncpg.Connection) -> list[str]:
+    """The names of the migrations that made the tables; none where there are no tables."""
+    try:
+        return [row["migration_id"] for row in await connection.fetch(queries()["get_migrations"])]
+    except asyncpg.UndefinedTableError:
+        return []
 
 
 class PartitionCut(NamedTuple):
@@ -58,7 +67,7 @@ class LedgerSnapshot:
     @classmethod
     @asynccontextmanager
     async def open(cls, postgres_url: str) -> AsyncIterator["LedgerSnapshot"]:
-        """Takes a snapshot and lets it go. It holds back VACUUM meanwhile. StoreUnavailable."""
+        """Takes a snapshot and lets it go. It holds back VACUUM meanwhile. StoreUnavailable, FormatRefused."""
         with _as_unavailable(postgres_url):
             plans = {**PLANNER_SETTINGS, "work_mem": "64MB"}
             connection = await connect(postgres_url, STATEMENT_S_MAX, plans, STATEMENT_S_MAX)
@@ -66,6 +75,7 @@ class LedgerSnapshot:
             with _as_unavailable(postgres_url):
                 # Not read-only: scores are collected in temporary tables. It is never committed.
                 await connection.transaction(isolation="repeatable_read").start()
+                check_migrated(await _applied(connection))
                 rows = await connection.fetch(queries()["get_offsets"])
                 (now,) = await connection.fetch(queries()["get_current_time"])
                 row = await connection.fetchrow(queries()["get_deployment"])

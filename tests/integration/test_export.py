@@ -197,6 +197,16 @@ def test_a_failure_leaves_the_old_file(source: Any, tmp_path: Path) -> None:
     assert (file.read_text(), [path.name for path in tmp_path.iterdir()]) == ("old", [file.name])
 
 
+def test_a_postgres_without_our_tables_is_told(source: Any) -> None:
+    nowhere = source.postgres.url.rpartition("/")[0] + "/nowhere"
+    empty = source.postgres.url + "?search_path=nothing"
+    done = command_here({**source.environment, "LEADERBOARD_POSTGRES_URL": nowhere}, "export", "grants")
+    assert str(done.exception).endswith('database "nowhere" does not exist')
+    for words in (("export", "grants"), ("compare", "/dev/null", "--namespace", "x")):
+        done = command_here({**source.environment, "LEADERBOARD_POSTGRES_URL": empty}, *words)
+        assert str(done.exception) == "Postgres lacks the tables of 0001.deployment: run leaderboard migrate"
+
+
 def test_an_error_of_the_output_is_none_of_postgres(source: Any, tmp_path: Path) -> None:
     done = command_here(source.environment, "export", "grants", "--output", str(tmp_path / "nowhere" / "x"))
     assert isinstance(done.exception, FindingError)

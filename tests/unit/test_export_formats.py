@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from pyarrow import parquet
 
 from app.transfer.export_formats import Format, FormatMissing, writer_of
 from app.transfer.export_rows import split_board
@@ -46,7 +47,6 @@ def test_cells_of_csv_are_exact_and_run_nowhere() -> None:
 
 
 def test_parquet_has_types() -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     rows = parquet.read_table(io.BytesIO(written("parquet"))).to_pylist()
     assert [row["grant_id"] for row in rows] == ["=g1", "g2"]
     assert [float(row["amount"]) for row in rows] == [-2.5, 0.000001]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..model.cell_ops import Cell
 from ..model.namespace import Namespace
 from ..store.boards import base_of
-from ..store.other_grants import cell_from_row, other_grants_cells
+from ..store.other_grants import other_grants_cells, sealed_cells
 from .ledger_session import LedgerSession
 
 
@@ -35,7 +35,7 @@ async def other_grants_of(
     """What a user's live grants add up to on each board and label, except the grants `grant_ids` and the duplicates and
     dead letters at the seqs `without`.
 
-    seq: of the entry that is taken back. One query to the ledger, and one more for each sealed window. O(the user's
+    seq: of the entry that is taken back. One query to the ledger, and two more for each sealed window. O(the user's
     grants) for each of these.
     """
     windows = list({base_of(board) for board in boards})
@@ -48,13 +48,10 @@ async def other_grants_of(
             sealed_before.append(board)
         else:
             by_seal.setdefault(seal, []).append(board)
-    how = namespace.aggregation.name if namespace.by_moment else None
     cells: dict[str, Cell] = {}
     for seal, names in by_seal.items():
         if seal is None:
             cells |= await other_grants_cells(session.fetch, namespace, user, grant_ids, names, without)
         else:
-            args = (namespace.id, user, grant_ids, names, without, how, seal)
-            rows = await session.fetch("get_cells_of_other_grants", *args)
-            cells |= {row["cell"]: cell_from_row(row) for row in rows}
+            cells |= await sealed_cells(session.fetch, namespace, user, names, without, grant_ids=grant_ids, seal=seal)
     return OtherGrants(cells, frozenset(sealed_before))

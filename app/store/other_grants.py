@@ -68,17 +68,44 @@ async def other_grants_cells(
         for name, cell in _cells_of_correction(namespace, row).items():
             if name in cells:
                 made.setdefault(name, []).append(cell)
+    last = await _add_lost_cells(fetch, namespace, user, cells, made) if rows[0]["has_lost_cells"] else 0
+    joined = {name: _joined(namespace, parts) for name, parts in made.items()}
+    if "all" in joined and joined["all"].latest_at < last:
+        joined["all"] = joined["all"]._replace(latest_at=last)
+    return joined
+
+
+async def sealed_cells(
+    fetch: Fetch,
+    namespace: Namespace,
+    user: str,
+    cells: Sequence[str],
+    seqs: Sequence[int],
+    *,
+    grant_ids: Sequence[str],
+    seal: int,
+) -> dict[str, Cell]:
+    """The same on boards of a window that is sealed and still in Redis, as of its seal. A lost cell of such a board was
+    lost before the seal. O(the user's grants); errors are those of `fetch`."""
+    how = namespace.aggregation.name if namespace.by_moment else None
+    rows = await fetch("get_cells_of_other_grants", namespace.id, user, grant_ids, cells, seqs, how, seal)
+    made = {row["cell"]: [cell_from_row(row)] for row in rows}
+    await _add_lost_cells(fetch, namespace, user, cells, made)
+    return {name: _joined(namespace, parts) for name, parts in made.items()}
+
+
+async def _add_lost_cells(
+    fetch: Fetch, namespace: Namespace, user: str, cells: Sequence[str], made: dict[str, list[Cell]]
+) -> int:
+    """Adds what the ledger lost of the user to the parts of some cells. The last moment that is lost; 0: none is."""
     last = 0
-    for row in await fetch("get_lost_cells_of_user", namespace.id, user) if rows[0]["has_lost_cells"] else ():
+    for row in await fetch("get_lost_cells_of_user", namespace.id, user):
         lost = msgspec.json.decode(row["cells"])
         last = max(last, lost.get("last", 0))
         for name, cell in other_cells(lost).items():
             if name in cells:
                 made.setdefault(name, []).append(cell)
-    joined = {name: _joined(namespace, parts) for name, parts in made.items()}
-    if "all" in joined and joined["all"].latest_at < last:
-        joined["all"] = joined["all"]._replace(latest_at=last)
-    return joined
+    return last
 
 
 async def _read_few(

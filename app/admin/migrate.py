@@ -10,6 +10,7 @@ from ..drivers import migrations
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisLink, RedisRefused, ask
 from ..drivers.some_nodes import PresentNodes
+from ..model.partition_lines import partitions_text
 from ..settings import Settings
 from ..store import keys
 from ..store.announcements import Announcer
@@ -182,4 +183,4 @@ async def _check_opened(link: RedisLink, opened: list[int]) -> None:
         if reply is not None and (isinstance(reply, Exception) or None in reply)
     ]
     if lost:
-        raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: run leaderboard rebuild")
+        raise RedisRefused(f"Redis lost the heads of {partitions_text(lost)}: run leaderboard rebuild")

@@ -33,7 +33,9 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
     if redis_deployment is None and not present.lacks(keys.DEPLOYMENT):
         raise RedisRefused(f"{NO_DEPLOYMENT}: run leaderboard rebuild, if it is the right one")
     if redis_deployment is not None and redis_deployment.id != row["id"]:
-        raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
+        raise RedisRefused(
+            f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}: check both URLs"
+        )
     notes = await read_state_notes(present, range(row["partitions"]))
     behind = (await compare_state(postgres.fetch, list(notes.values()))).behind
     reaches = await look_twice(present, lambda: postgres.fetch("get_offsets"))

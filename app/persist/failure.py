@@ -25,7 +25,8 @@ class FormerPrimary(RedisRefused):
     def __init__(self, p: int, place: tuple[int, int], fence: tuple[int, int]) -> None:
         (epoch, seq), (last_epoch, last_seq) = place, fence
         super().__init__(
-            f"{epoch}-{seq} of partition {p} is a former primary's: epoch {last_epoch} ended behind seq {last_seq}"
+            f"the entry {epoch}-{seq} of partition {p} came from a former primary: epoch "
+            f"{last_epoch} ended behind seq {last_seq}"
         )
 
 
@@ -33,7 +34,7 @@ class EpochBegan(RedisRefused):
     """Rows that were read before an epoch began: another Redis may have taken the place of the one that had them."""
 
     def __init__(self, p: int) -> None:
-        super().__init__(f"an epoch of partition {p} began since its rows were read: they are read again")
+        super().__init__(f"a new epoch of partition {p} began after its rows were read: they are read again")
 
 
 async def refusal_of(fetch: Fetch, p: int, place: tuple[int, int], newest_epoch: int | None) -> Exception:
@@ -41,7 +42,11 @@ async def refusal_of(fetch: Fetch, p: int, place: tuple[int, int], newest_epoch:
     for fence in await fetch("get_fence", p, *place):
         return FormerPrimary(p, place, tuple(fence))
     (row,) = await fetch("get_offset", p)
-    return EpochBegan(p) if newest_epoch not in (None, row["newest_epoch"]) else Superseded(f"partition {p}")
+    return (
+        EpochBegan(p)
+        if newest_epoch not in (None, row["newest_epoch"])
+        else Superseded(f"another persister has partition {p}")
+    )
 
 
 def is_of_row(error: Exception) -> bool:

@@ -88,4 +88,4 @@ class Leases:
         """Locks the lease until the commit; call it as the last statement of a transaction. Superseded if the lease is
         lost."""
         if not await self._connection.fetch(queries()["lock_lease"], p, self.number):
-            raise Superseded(f"partition {p} is another persister's")
+            raise Superseded(f"another persister has partition {p}")

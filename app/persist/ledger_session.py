@@ -188,7 +188,7 @@ class LedgerSession:
             for row in rows:
                 await count_in_time(self._connection, [[value] for value in row])
                 if not await self._connection.fetch(queries()["advance_counted_offset"], *row):
-                    raise Superseded(f"partition {p} is counted by another persister")
+                    raise Superseded(f"another persister counts partition {p}")
         return sum(row["seq"] - row["counted_seq"] for row in rows)
 
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:

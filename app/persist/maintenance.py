@@ -69,11 +69,11 @@ class Maintenance:
             except STORES_LOST as error:
                 log_loss("store lost", error, task=name)
             except Superseded as error:
-                log.info("begun for a partition that is another's by now", task=name, error=str(error))
+                log.info("a task stopped: another persister has its partition", task=name, error=str(error))
             except ClockSkewed:
                 raise
             except Exception:  # The error must not end the writing of the ledger, nor this task.
-                log.exception("a task broke off, and begins anew", task=name)
+                log.exception("a task failed, and is tried again", task=name)
             finally:
                 if session is not None:
                     session.terminate()

@@ -122,7 +122,7 @@ class Worker:
                 await self._pass()
                 pause = 0.1
             except Superseded as error:
-                log.warning("superseded", what=str(error))
+                log.warning("a persister gave its partitions up", reason=str(error))
                 await self._drop()
             except STORES_LOST as error:
                 log_loss("store lost", error)

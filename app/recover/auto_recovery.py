@@ -52,9 +52,9 @@ class AutoRecovery:
             try:
                 await self._look()
             except (*STORES_LOST, Superseded, CallRefused, Problem, RebuildMoved) as error:
-                log_loss("a recovery did not come to its end", error)
+                log_loss("a recovery stopped before its end, and is tried again", error)
             except Exception:  # The next look may go well; without one, nothing would ever come back.
-                log.exception("a recovery broke off, and begins anew")
+                log.exception("a recovery failed, and is tried again")
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
@@ -90,7 +90,7 @@ class AutoRecovery:
             report = await self._rebuild(reach.partition, await find_chain(self._settings, postgres)).run()
             log.warning("a recovery is done", partition=report.partition, epoch=report.epoch, seq=report.seq)
         async for replay in replay_asides(self._settings, [reach.partition for reach in due]):
-            log.warning("entries of another history are replayed", partition=replay.partition, report=str(replay))
+            log.warning("entries that only the log had count again", partition=replay.partition, report=str(replay))
 
     def _rebuild(self, p: int, chain: LedgerChain) -> PartitionRebuild:
         stores = self._settings.postgres_url, self._settings.redis_url

@@ -112,7 +112,10 @@ class NamespaceRebuild:
     async def _send(self, call: Call) -> None:
         (reply,) = await self._link.run([call])
         if (progress := read_progress(reply)) is not None:
-            raise RebuildMoved(f"partition {self._namespace.partition} is at {progress!r} by another rebuild")
+            raise RebuildMoved(
+                f"another rebuild writes partition {self._namespace.partition}, and is at "
+                f"{progress!r}: wait until it has ended"
+            )
 
 
 def _kind(builder: CellBuilder, windows: list[str], category: str | None, source: str | None) -> UserCells:

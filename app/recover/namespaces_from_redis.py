@@ -66,16 +66,16 @@ async def _take(taking: StateTaking, fetch: Fetch, namespace: Namespace, rows: d
         taking.report.counts["namespaces"] += 1
     elif row["is_deleted"]:
         if taking.is_changed("namespace", namespace.id):
-            note(f"namespace {namespace.name!r} was deleted on the older Postgres: it stays so")
+            note(f"namespace {namespace.name!r} was deleted on the older Postgres: it stays deleted")
     elif namespace_from_row(row).rules == namespace.rules and row["partition"] == namespace.partition:
         pass  # Its version alone differs, or nothing: it is published again.
     elif taking.is_changed("namespace", namespace.id):
         rules = _stricter(namespace.rules, namespace_from_row(row).rules)
         await _replace(fetch, msgspec.structs.replace(namespace, rules=rules), max(row["version"], fence) + 1)
-        more = "" if rules == namespace.rules else ", and what was stricter there"
+        more = "" if rules == namespace.rules else ", and the stricter mode and visibility of the two"
         note(
-            f"namespace {namespace.name!r} was changed on the older Postgres: it has the rules of Redis{more}; where "
-            "that is wrong, change them again"
+            f"namespace {namespace.name!r} was changed on the older Postgres: it has the rules that Redis has{more}; "
+            "where that is wrong, change them again"
         )
     elif namespace.version > row["version"]:
         await _replace(fetch, namespace, fence)
@@ -141,7 +141,7 @@ async def _delete(taking: StateTaking, fetch: Fetch, row: Row) -> None:
     taking.report.counts["deletions of namespaces"] += 1
     if taking.is_changed("namespace", row["id"]):
         taking.report.sentences.append(
-            f"namespace {row['name']!r} was changed on the older Postgres, and is deleted in Redis: it is deleted"
+            f"namespace {row['name']!r} was changed on the older Postgres, and is deleted in Redis: it is deleted now"
         )
 
 

@@ -33,7 +33,8 @@ async def hold_partition(postgres_url: str, p: int, chain: LedgerChain) -> Async
         while not await session.leases.take([p], 1):
             if monotonic() > until:
                 raise RedisRefused(
-                    f"a persister or another rebuild still holds partition {p}: see its log; then run this again"
+                    f"a persister or another rebuild does not give partition {p} up: look at its log, then "
+                    "run this again"
                 )
             await asyncio.sleep(_LEASE_POLL_S)
         # Rows that lie in closed windows are noted for their archives.

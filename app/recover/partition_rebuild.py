@@ -129,7 +129,7 @@ class PartitionRebuild:
         async with hold_partition(self._postgres_url, p, self._chain) as session:
             if await is_open(self._link, p):
                 # The one that had the lease has opened it meanwhile.
-                raise RebuildMoved(f"partition {p} was opened by another rebuild, or a persister: it serves again")
+                raise RebuildMoved(f"another rebuild, or a persister, opened partition {p}: it serves again")
             yield session
 
     async def _is_behind(self, connection: asyncpg.Connection) -> bool:
@@ -191,7 +191,7 @@ class PartitionRebuild:
             return namespaces
         if head.seq is None or (progress is not None and progress.only_id == 0):
             p = self._partition
-            raise RedisRefused(f"partition {p} must be rebuilt as a whole: leaderboard rebuild --partition {p}")
+            raise RedisRefused(f"partition {p} must be rebuilt as a whole: run leaderboard rebuild --partition {p}")
         return [namespace for namespace in namespaces if namespace.id == self._namespace_id]
 
     async def _drain(self, session: LedgerSession) -> LedgerOffset:
@@ -295,5 +295,5 @@ class PartitionRebuild:
             ]
         )
         if (other := read_progress(reply)) is not None:
-            raise RebuildMoved(f"partition {p} is at {other!r} by another rebuild")
+            raise RebuildMoved(f"another rebuild writes partition {p}, and is at {other!r}: wait until it has ended")
         self.report.epoch, self.report.seq = epoch, end.seq + 1

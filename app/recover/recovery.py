@@ -36,7 +36,9 @@ async def recover(settings: Settings, progress: Progress, only: int | None = Non
         replayed = []
         for reach in reaches:
             if reach.is_away:
-                yield Recovery(reach.partition, False, f"{wrong[reach.partition]}: run this again once it does")
+                yield Recovery(
+                    reach.partition, False, f"{wrong[reach.partition]}: run leaderboard recover again once it answers"
+                )
             elif is_behind(reach):
                 recovery = await _replay(settings, link, reach, progress, await find_chain(settings, postgres))
                 replayed += [reach.partition] if recovery.is_open else []

@@ -36,12 +36,12 @@ async def settle(link: RedisConnection, postgres: Postgres, reach: PartitionReac
         return Recovery(p, False, reason)
     (row,) = await postgres.fetch("raise_epoch", p, reach.epoch)
     if not await settle_loss(link, reach, row["newest_epoch"]):
-        return Recovery(p, False, f"{reason}; it changed meanwhile: run this again")
+        return Recovery(p, False, f"{reason}; the partition changed meanwhile: run leaderboard recover again")
     if (loss := Loss.parse(reason)) is not None:
         await record_loss(postgres, p, loss, reason)
     count = "" if loss is None else f"{loss}: "
     end = f"{reach.epoch}-{reach.seq}"
-    return Recovery(p, True, f"open again, in epoch {row['newest_epoch']} behind {end}; lost: {count}{reason}")
+    return Recovery(p, True, f"opened in epoch {row['newest_epoch']}, behind {end}; lost: {count}{reason}")
 
 
 async def settle_soon(

@@ -33,7 +33,9 @@ async def take_state(postgres: Postgres, link: RedisConnection) -> StateReport:
         then = "run leaderboard rebuild, if it is the right one"
         raise RedisRefused(f"{NO_DEPLOYMENT}, and has nothing to give back: {then}")
     if deployment.id != row["id"]:
-        raise RedisRefused(f"this Redis belongs to deployment {deployment.id}, this Postgres to {row['id']}")
+        raise RedisRefused(
+            f"this Redis belongs to deployment {deployment.id}, this Postgres to {row['id']}: check both URLs"
+        )
     partitions = range(deployment.partitions)
     notes = set((await read_state_notes(link, partitions)).values())
     report.behind = (await compare_state(postgres.fetch, notes)).behind

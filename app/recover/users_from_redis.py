@@ -67,9 +67,10 @@ async def _merge(taking: StateTaking, ns: int, published: PublishedProfile) -> N
         (row,) = await fetch("get_profiles_by_names", [published.user], ns)
         opts_out = row["opt_out"] or published.profile.opt_out
         await _put(fetch, row["number"], ns, msgspec.structs.replace(_profile(row), opt_out=opts_out), version=None)
-    what = ", and opted out, as one of the two has it" if opts_out else ""
+    what = "; the user is opted out, because one of the two says so" if opts_out else ""
     taking.report.sentences.append(
-        f"the profile of {published.user!r}{_where(taking, ns)} was changed on the older Postgres: it stays so{what}"
+        f"the profile of {published.user!r}{_where(taking, ns)} was changed on the older Postgres: "
+        f"it stays as it is there{what}"
     )
 
 
@@ -121,12 +122,13 @@ async def _take_state(
             report.counts["hidden users"] += 1
             if is_changed:
                 report.sentences.append(
-                    f"{row['name']!r} was shown again{where} on the older Postgres, and is hidden in Redis: hidden"
+                    f"{row['name']!r} was shown again{where} on the older Postgres, and is hidden in Redis: "
+                    "the user stays hidden"
                 )
     elif desired == HIDE and is_changed:
         await fetch("put_intent", row["number"], row["name"], HIDE, None, ns)
         report.sentences.append(
-            f"{row['name']!r} was hidden{where} on the older Postgres, and is shown in Redis: hidden"
+            f"{row['name']!r} was hidden{where} on the older Postgres, and is shown in Redis: the user stays hidden"
         )
     elif is_newer:
         await _show(fetch, row["number"], row["name"], ns)

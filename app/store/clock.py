@@ -103,7 +103,7 @@ class StoreClock:
         """Why no write is accepted: the clocks differ by more than WRITES_S_MAX. None if they do not."""
         if abs(self.offset_s) <= WRITES_S_MAX:
             return None
-        return StoreUnavailable(f"{self.problem()}: past {WRITES_S_MAX:.0f} s no write is taken")
+        return StoreUnavailable(f"{self.problem()}: the server takes no writes beyond {WRITES_S_MAX:.0f} s")
 
     def check(self) -> None:
         """StoreUnavailable if no write is accepted, by the last answer of Redis."""

@@ -23,8 +23,8 @@ class FormerPrimaryAnswers(RedisRefused):
 
     def __init__(self, reach: PartitionReach) -> None:
         super().__init__(
-            f"partition {reach.partition} went on elsewhere: this Redis, at {reach.epoch}-{reach.seq}, is a former "
-            "primary"
+            f"this Redis is a former primary of partition {reach.partition}: it ends at {reach.epoch}-{reach.seq}, and "
+            "another one went on"
         )
 
 

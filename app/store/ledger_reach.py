@@ -108,8 +108,8 @@ def recording_loss(progress: str | None, p: int) -> str | None:
         return None
     _, first, last = progress.split()
     return (
-        f"{LEDGER_BEHIND}: {_missing(int(first), int(last))}, and what Redis has is being recorded: if that "
-        f"ended, run leaderboard rebuild --from-redis --partition {p} again"
+        f"{LEDGER_BEHIND}: {_missing(int(first), int(last))}, and a command records what Redis has; if none "
+        f"runs, run leaderboard rebuild --from-redis --partition {p} again"
     )
 
 
@@ -140,4 +140,5 @@ def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries:
             f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: "
             f"{_missing(seq + 1, last)}: run leaderboard rebuild --from-redis --partition {offset['partition']}"
         )
-    return f"its log in Redis does not hold {end} as the ledger does: one of the two lost entries or is another's"
+    why = "one of the two lost entries, or is another deployment's"
+    return f"its log in Redis does not hold {end} as the ledger does: {why}"

@@ -44,7 +44,9 @@ async def read_rebuild_head(link: RedisConnection, p: int) -> RebuildHead:
             (generations or b"").decode().split(","),
         )
     except ValueError:
-        raise RedisRefused(f"{keys.meta(p)} holds what is no number: delete it, and rebuild again") from None
+        raise RedisRefused(
+            f"{keys.meta(p)} holds a value that is no number: delete this key, and run leaderboard rebuild"
+        ) from None
 
 
 async def close_partition(link: RedisConnection, p: int, reason: str) -> int:

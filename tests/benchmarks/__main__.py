@@ -24,6 +24,7 @@ from tests.benchmarks import (
     corrections,
     days,
     explain,
+    gate,
     growth,
     indexes,
     instructions,
@@ -70,6 +71,7 @@ PARTS = [
     "indexes",
     "layouts",
     "chain",
+    "gate",
     "nodes",
     "worst",
     "rebuild",
@@ -274,6 +276,8 @@ def main(parts: list[str]) -> None:
         indexes.main()
     if "layouts" in chosen:
         layouts.main()
+    if "gate" in chosen:
+        gate.main()
     if "nodes" in chosen:
         nodes.main(load, tell_cost)
     if "worst" in chosen:

@@ -45,7 +45,7 @@ def test_the_ledger_takes_nothing_of_a_former_primary(cluster: Cluster) -> None:
             late = [row(0, 2, "g2"), row(0, 3, "g3")]
             failed = await session.write({0: (first, late), 1: (START, [row(1, 1, "g4")])})
             assert {p: str(error) for p, error in failed.items()} == {
-                0: "1-3 of partition 0 is a former primary's: epoch 1 ended behind seq 2"
+                0: "the entry 1-3 of partition 0 came from a former primary: epoch 1 ended behind seq 2"
             }
             assert await session.write({0: (first, late[:1])}) == {}
             offset = await session.offset(0)

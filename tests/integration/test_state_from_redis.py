@@ -102,13 +102,13 @@ def test_what_was_changed_on_the_older_postgres_is_not_dropped_without_a_word(ow
             own_stack.sql(statement)
         report = take_back(own_stack)
         for sentence in (
-            "namespace 'race' was changed on the older Postgres: it has the rules of Redis, and what was stricter",
-            "namespace 'gone' was changed on the older Postgres, and is deleted in Redis: it is deleted",
+            "namespace 'race' was changed on the older Postgres: it has the rules that Redis has, and the stricter",
+            "namespace 'gone' was changed on the older Postgres, and is deleted in Redis: it is deleted now",
             "namespace 'fresh' was made on the older Postgres: it has another id now",
             "namespace 'late' was made on the older Postgres, too",
-            "'fox' was hidden on the older Postgres, and is shown in Redis: hidden",
-            "'seal' was shown again on the older Postgres, and is hidden in Redis: hidden",
-            "the profile of 'otter' was changed on the older Postgres: it stays so",
+            "'fox' was hidden on the older Postgres, and is shown in Redis: the user stays hidden",
+            "'seal' was shown again on the older Postgres, and is hidden in Redis: the user stays hidden",
+            "the profile of 'otter' was changed on the older Postgres: it stays as it is there",
         ):
             assert sentence in report, report
         own_stack.start("persist")

@@ -101,6 +101,7 @@ def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
     assert up.run["http"] in up.output
     assert up.run["api_key"] in up.output
     assert "Ctrl-C" in up.output
+    assert "what Redis loses, by FLUSHALL too, comes back from Postgres by itself" in up.output
 
 
 def test_redis_puts_every_write_on_disk(up: Dev) -> None:

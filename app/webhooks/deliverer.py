@@ -104,10 +104,10 @@ class Deliverer:
     async def _refresh(self, session: DelivererSession, sender: Sender, gates: Gates) -> None:
         """Begins and ends tasks as webhooks and keys have changed. O(webhooks + partitions)."""
         self._ends |= {row["partition"]: (row["epoch"], row["seq"]) for row in await session.fetch("get_offsets")}
+        await self._reap(session)
         rows = await session.fetch("get_webhooks_to_deliver")
         self._resends.clear()
         self._resends.update(row["number"] for row in rows if row["has_resend"])
-        await self._reap(session)
         # An older Postgres has keys that were revoked since, and shows users who were hidden.
         is_behind = bool(rows) and await self._is_behind(session)
         active: set[int] = set()

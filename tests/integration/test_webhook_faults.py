@@ -4,12 +4,15 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 
+from app.store import fields, keys
 from tests.conftest import Names, Stack, running_stack
 from tests.support.launcher import launcher
 from tests.support.receiver import Receiver, endless, hang_up, slow, status
@@ -223,3 +226,28 @@ def test_what_waits_for_a_receiver_that_is_away_comes_in_order(
         ids = [one["data"]["grant_id"] for one in receiver.messages if one["data"]["namespace"] == space]
         assert list(dict.fromkeys(ids)) == [f"g{i}" for i in range(150)]
     until(lambda: len(hook.deliveries(limit=1000)) == 450, "all are noted")
+
+
+def test_nothing_goes_out_while_postgres_is_older_than_redis(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, names: Names
+) -> None:
+    """Its keys, and who is hidden, are those of an earlier day."""
+    with running_stack(tmp_path, tmp_path_factory, SETTINGS) as stack, stack.client() as api, stack.store() as direct:
+        hook = Hook(api, names.fresh(), receiver.url)
+        receiver.behave = status(500)
+        hook.grant("g1")
+        arrive(receiver, 1)
+        note = direct.hget(keys.DEPLOYMENT, fields.STATE_RECORDED)
+        direct.hset(keys.DEPLOYMENT, fields.STATE_RECORDED, "1000000 1-later")
+        receiver.behave = status(204)
+        planted_s = time.monotonic()
+        # The next attempts would follow within 1 and 2 s.
+        until(lambda: time.monotonic() > planted_s + 4, "some attempts later")
+        late = [one for one in receiver.deliveries if one.at > planted_s + 1]
+        assert late == []
+        if note is None:
+            direct.hdel(keys.DEPLOYMENT, fields.STATE_RECORDED)
+        else:
+            direct.hset(keys.DEPLOYMENT, fields.STATE_RECORDED, note)
+        until(lambda: receiver.deliveries[-1].at > planted_s + 4, "it goes on", seconds=20)
+        assert receiver.grant_ids()[-1] == "g1"

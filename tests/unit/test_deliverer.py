@@ -9,6 +9,7 @@ import pytest
 from app.settings import Settings
 from app.webhooks import deliverer
 from app.webhooks.deliverer import Deliverer
+from app.webhooks.webhook_task import StoppedError
 
 KEY = base64.b64encode(b"k" * 32).decode()
 WEBHOOK: dict[str, Any] = {
@@ -36,10 +37,10 @@ class Session:
     async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
         match query:
             case "get_webhooks_to_deliver":
-                return self.webhooks
+                return [dict(row) for row in self.webhooks]
             case "stop_webhook":
                 self.stops.append(args)
-                self.webhooks[0]["stop_reason"] = args[1]
+                self.webhooks[0] |= {"stop_reason": args[1], "is_gone": args[2]}
         return []
 
 
@@ -149,6 +150,19 @@ def test_a_task_that_breaks_off_harms_no_other_and_rests(monkeypatch: pytest.Mon
         assert Task.begun == 1
         monkeypatch.setattr(deliverer, "monotonic", lambda: 10**9)
         assert await bench.look() == 1
+        await bench.end()
+
+    asyncio.run(run())
+
+
+def test_a_webhook_whose_receiver_wants_no_more_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        bench = Bench(monkeypatch)
+        Task.ends = StoppedError("it answered 410", is_gone=True)
+        for _ in range(3):
+            assert await bench.look() == 0
+        assert Task.begun == 1
+        assert bench.session.stops == [(1, "it answered 410", True)]
         await bench.end()
 
     asyncio.run(run())

@@ -21,7 +21,7 @@ BATCH_BYTES_MAX = 8 << 20
 #: Batches in flight: more do not make the server faster, and each is memory on both sides.
 IN_FLIGHT_MAX = 4
 #: Seconds between two writes of the state: what a kill costs is sent again, and is there already.
-STATE_EVERY_S = 1.0
+STATE_EVERY_S = 0.2
 #: Namespaces that are looked at for the order in which they want their grants.
 _NAMESPACES_MAX = 10_000
 
@@ -153,13 +153,16 @@ class ImportRun:
             yield batch
 
     async def _look_at(self, name: str) -> None:
-        """Learns whether a namespace's ties depend on the order of grants: then they go one batch after the other."""
+        """Takes a lease of a namespace, and learns whether its boards depend on the order in which grants come: who was
+        first, or which of two grants of one moment is the latest. Then one batch goes after the other."""
         if len(self._known) >= _NAMESPACES_MAX:
             return
         self._known.add(name)
         answer = await self._client.ask("GET", f"/v1/namespaces/{quote(name, safe='')}")
         if answer.status_code == 200:
-            self._is_in_order = self._is_in_order or answer.json().get("tie_break") == "earliest"
+            rules = answer.json()
+            depends = rules.get("aggregation") == "latest" or rules.get("tie_break") != "none"
+            self._is_in_order = self._is_in_order or depends
             await self._leases.begin(name)
         elif name == self._namespace:
             raise ImportStop(problem_of(answer))

@@ -1,5 +1,6 @@
 """Runs `leaderboard import` against a running system, in this process."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -30,3 +31,11 @@ def scores(client: Any, namespace: str, window: str = "all") -> dict[str, float]
     """Everybody's score on a board."""
     board = client.get(f"/v1/namespaces/{namespace}/boards/{window}?limit=1000").json()
     return {entry["user_id"]: entry["score"] for entry in board["entries"]}
+
+
+def rows_done(state: Path) -> int:
+    """How many rows an import's state says are done."""
+    try:
+        return int(json.loads(state.read_bytes())["rows"])
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,97 @@
+"""An import that is killed on its way ends as one that was not."""
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.checked_deployment import verify
+from tests.support.import_run import import_here, rows_done
+from tests.support.launcher import launcher
+
+RULES: list[dict[str, Any]] = [
+    {"aggregation": "latest", "tie_break": "granted_at", "streaks": True, "category_boards": True},
+    {"aggregation": "best", "order": "asc", "tie_break": "earliest"},
+    {"tie_break": "earliest", "streaks": True, "periods": ["all", "month", "week", "day", "hour"]},
+]
+
+
+def write_rows(path: Path, count: int) -> None:
+    """Of fifty users in no order of time, one row in a hundred of them bad."""
+    chance = random.Random(7)
+    with path.open("w") as file:
+        for i in range(count):
+            at = f"2019-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}T{chance.randint(0, 23):02}:00:00Z"
+            row = {"grant_id": f"g{i}", "user_id": f"u{chance.randint(1, 50)}", "amount": chance.randint(-9, 99)}
+            row |= {"granted_at": at, "category": f"c{i % 3}"} | ({"amount": 0.5} if i % 100 == 50 else {})
+            file.write(json.dumps(row) + "\n")
+
+
+def kill_on_the_way(stack: Any, state: Path, *words: str) -> None:
+    """Runs it until its state says that more rows are done, and kills it."""
+    before = rows_done(state)
+    environment = {**stack.environment, "LEADERBOARD_URL": stack.url}
+    with (stack.folder / "import.log").open("ab") as log:
+        process = launcher().start(["import", *words], environment, log)
+    deadline = time.monotonic() + 30
+    try:
+        while rows_done(state) <= before:
+            assert time.monotonic() < deadline, (stack.folder / "import.log").read_text()[-1000:]
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def boards(api: httpx.Client, name: str, *windows: str) -> list[Any]:
+    """What boards and users show, but for what differs by name or by when it came."""
+    answers = [api.get(f"/v1/namespaces/{name}/boards/{window}?limit=100").json() for window in windows]
+    users = [api.get(f"/v1/namespaces/{name}/users/u{n}").json() for n in range(1, 51)]
+    return [
+        *(answer["entries"] for answer in answers),
+        *((user["score"], user["grants"], user.get("streak")) for user in users),
+    ]
+
+
+def compare_with_an_uninterrupted_one(
+    stack: Any, api: httpx.Client, names: tuple[str, str], folder: Path, *, rows: int, kills: int, **rules: Any
+) -> None:
+    whole, killed = names
+    for name in names:
+        assert api.put(f"/v1/namespaces/{name}", json=rules | {"accept_past": None}).status_code == 201
+    one, two = folder / "whole.ndjson", folder / "killed.ndjson"
+    for path in (one, two):
+        write_rows(path, rows)
+    assert import_here(stack, one, "--namespace", whole).counts["refused"] == rows // 100
+    state = folder / "killed.ndjson.import"
+    for _ in range(kills):
+        kill_on_the_way(stack, state, str(two), "--namespace", killed, "--quiet", "--in-flight", "2")
+    assert 0 < rows_done(state) < rows, "every kill came on the way"
+    done = import_here(stack, two, "--namespace", killed)
+    assert (done.counts["rows"], done.counts["refused"], state.exists()) == (rows, rows // 100, False)
+    refused = [(folder / f"{path.name}.refused.ndjson").read_text() for path in (one, two)]
+    assert refused[0] == refused[1]
+    windows = ("all", "2019-03", "2019-W20", "2019-07-07")
+    assert boards(api, killed, *windows) == boards(api, whole, *windows)
+    stack.wait_flushed()
+    assert verify(stack, whole, killed) == (0, [])
+
+
+def test_an_import_that_is_killed_ends_as_one_that_is_not(
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
+) -> None:
+    pair = names.fresh(), names.fresh()
+    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=6_000, kills=2, **RULES[0])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_an_import_that_is_killed_five_times(
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path, rules: dict[str, Any]
+) -> None:
+    pair = names.fresh(), names.fresh()
+    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=50_000, kills=5, **rules)

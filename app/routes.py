@@ -173,7 +173,7 @@ ROUTES = (
     Route("POST", f"{_GRANT}/restore", _WRITE, lambda h: h.corrections.restore,
           "Restore it", query=("dry_run", "ack"), body=ref(VoidRequest), answer=ref(CorrectionReceipt)),
     Route("POST", f"{_NAMESPACE}/corrections", _WRITE, lambda h: h.corrections.many,
-          "Correct many", query=("ack",), body=batch_of(Correction), answer=ref("Batch")),
+          "Correct many", query=("backfill", "ack"), body=batch_of(Correction), answer=ref("Batch")),
     Route("GET", f"{_NAMESPACE}/events", _READ, lambda h: h.events.get,
           "What happened", query=("after", "type", "actor", "session_id", "limit"), answer=EVENT_LIST),
     Route("GET", _NAMESPACE, _PUBLIC, lambda h: h.namespaces.get, "Its rules"),

@@ -20,6 +20,7 @@ from ..transfer.import_refusals import RefusalFile
 from ..transfer.import_run import IN_FLIGHT_MAX, ImportRun
 from ..transfer.import_state import ImportState, StateFile
 from ..transfer.import_times import EPOCH_FORMATS, moment_of
+from ..transfer.import_users import USERS_AT_ONCE, UserImport
 from ..transfer.source import Source, SourceOptions, open_source, query_source
 from ..transfer.source_formats import SourceFormat
 from ..transfer.source_row import SourceFault
@@ -30,12 +31,13 @@ _TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", 
 
 
 class Target(NamedTuple):
-    """Where grants go, and how."""
+    """Where grants go, and how. replaces: what differs is edited."""
 
     url: str
     key: str | None
     in_flight: int
     is_quiet: bool
+    replaces: bool
 
 
 def import_(
@@ -69,6 +71,10 @@ def import_(
     ] = None,
     since: Annotated[str | None, typer.Option(help="Only what was granted then or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Only what was granted before.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace/--insert", help="Edit what differs, or (the default) tell of it.")
+    ] = False,
+    users: Annotated[str | None, typer.Option(metavar="FILE", help="What users are called; who is hidden.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tells what would be refused, and changes nothing.")
     ] = False,
@@ -84,8 +90,8 @@ def import_(
 ) -> None:
     """Imports grants, however old. What is there already stays; a refused row is told and goes into a file. After a
     kill the same command goes on. Exit 1 if rows were refused."""
-    if (file is None) == (sql is None):
-        raise typer.BadParameter("give a FILE, or --sql")
+    if (file is not None and sql is not None) or (users or file or sql) is None:
+        raise typer.BadParameter("give a FILE, or --sql, or --users")
     if sql is not None and sql_url is None:
         raise typer.BadParameter("--sql needs --sql-url")
     toml = _read_toml(mapping)
@@ -103,16 +109,20 @@ def import_(
     )
     if form not in (None, "ndjson", "csv", "json"):
         raise typer.BadParameter(f"{form!r} is not ndjson, csv or json", param_hint="--format")
+    reading = SourceOptions(
+        cast(SourceFormat | None, form), delimiter or toml.get("delimiter"), encoding or toml.get("encoding"), raw
+    )
+    target = Target(url, api_key, in_flight, quiet, replace)
+    if users is not None and not dry_run:
+        _import_users(users, SourceOptions(is_raw=raw), target, options.namespace)
+    if file is None and sql is None:
+        return
     beside = None if file in (None, "-") else file
     if beside is None and state is None and not dry_run:
         raise typer.BadParameter(
             "stdin and --sql need a file in which to note how far the import is", param_hint="--state"
         )
-    reading = SourceOptions(
-        cast(SourceFormat | None, form), delimiter or toml.get("delimiter"), encoding or toml.get("encoding"), raw
-    )
-    digest = blake2b(repr((options, reading)).encode(), digest_size=16).hexdigest()
-    target = Target(url, api_key, in_flight, quiet)
+    digest = blake2b(repr((options, reading, replace)).encode(), digest_size=16).hexdigest()
     try:
         with closing(query_source(str(sql_url), sql) if file is None else open_source(file, reading)) as source:  # type: ignore[arg-type]
             kind = "ndjson" if source.form is None else "csv"
@@ -123,6 +133,25 @@ def import_(
         raise FindingError(str(error)) from None
     if done.counts.get("refused"):
         raise typer.Exit(1)
+
+
+def _import_users(name: str, reading: SourceOptions, target: Target, namespace: str | None) -> None:
+    """Imports users, and reports. FindingError if one is refused: grants wait until it is mended."""
+
+    async def work(source: Source) -> UserImport:
+        async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE) as client:
+            users = UserImport(client, namespace)
+            await users.run(source.rows)
+        return users
+
+    try:
+        with closing(open_source(name, reading)) as source:
+            done = asyncio.run(work(source))
+    except (SourceFault, ImportStop) as error:
+        raise FindingError(str(error)) from None
+    print(f"{done.counts['users']:,} users, {done.counts['refused']:,} refused")
+    if done.refusals:
+        raise FindingError(*(f"{name} line {one.row.line}: {one.code}: {one.reason}" for one in done.refusals))
 
 
 def _import(
@@ -176,6 +205,7 @@ async def _run(
                 position=source.file,
                 is_dry=notes is None,
                 in_flight=target.in_flight,
+                replaces=target.replaces,
             )
             await run.run()
 
@@ -186,7 +216,11 @@ def _report(state: ImportState, mapping: GrantMapping, refused: Path, *, is_dry:
     new = "would be new" if is_dry else "new"
     parts = [f"{counts.get('would_apply' if is_dry else 'applied', 0):,} {new}"]
     parts.append(f"{counts.get('duplicate', 0):,} there already")
-    for name, words in (("quarantined", "in quarantine"), ("left_out", "left out by --since or --until")):
+    for name, words in (
+        ("edited", "edited"),
+        ("quarantined", "in quarantine"),
+        ("left_out", "left out by --since or --until"),
+    ):
         if counts.get(name):
             parts.append(f"{counts[name]:,} {words}")
     parts.append(f"{counts.get('refused', 0):,} refused")

@@ -112,6 +112,19 @@ class ImportClient:
         except httpx.TransportError:
             return False
 
+    async def correct(self, path: str, edits: Sequence[bytes]) -> list[MemberResult]:
+        """The results of corrections, in their order; those with a passing cause come back as they are. ImportStop."""
+        answer = await self.ask(
+            "POST",
+            path,
+            params={"backfill": "true"},
+            content=b"[%b]" % b",".join(edits),
+            headers={"content-type": "application/json"},
+        )
+        if answer.status_code != 200:
+            raise ImportStop(f"{self._url}: {problem_of(answer)}")
+        return _read_batch(answer.content).results
+
     async def send(self, path: str, bodies: Sequence[bytes], **query: str) -> list[MemberResult]:
         """The results of grants, in their order; those with a passing cause are sent again. ImportStop."""
         results: list[MemberResult | None] = [None] * len(bodies)

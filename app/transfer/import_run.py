@@ -11,6 +11,7 @@ from .import_client import ImportClient, ImportStop, MemberResult, grants_path, 
 from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
+from .import_replacement import Replacement
 from .import_state import ImportState, Refusals, StateFile
 from .source_row import RowRefused, SourceRow
 
@@ -73,6 +74,7 @@ class ImportRun:
         progress: ImportProgress,
         position: Position | None = None,
         is_dry: bool = False,
+        replaces: bool = False,
         in_flight: int = IN_FLIGHT_MAX,
     ) -> None:
         self._rows = rows
@@ -87,6 +89,7 @@ class ImportRun:
         self._in_flight_max = in_flight
         self._query = {"backfill": "true", **({"dry_run": "true"} if is_dry else {})}
         self._leases = ImportLeases(client, is_dry=is_dry)
+        self._replacement = Replacement(client, mapping.namespace) if replaces and not is_dry else None
         self._known: set[str] = set()
         self._is_in_order = False
         self._counts: Counter[str] = Counter(state.counts)
@@ -168,7 +171,8 @@ class ImportRun:
             raise ImportStop(problem_of(answer))
 
     async def _send(self, batch: Batch) -> list[MemberResult]:
-        return await self._client.send(grants_path(self._namespace), batch.bodies, **self._query)
+        results = await self._client.send(grants_path(self._namespace), batch.bodies, **self._query)
+        return results if self._replacement is None else await self._replacement.replace(batch.bodies, results)
 
     async def _settle(self, in_flight: deque[tuple[Batch, asyncio.Task[list[MemberResult]]]]) -> None:
         """Waits for the earliest batch, and counts what became of it."""

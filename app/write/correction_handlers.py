@@ -86,9 +86,11 @@ class CorrectionHandlers:
 
     async def many(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/corrections`: many corrections, with a result for each; those of one grant are done
-        in their order."""
-        check_query(request, "ack")
+        in their order. `?backfill=true` (admin): an edit's granted_at may be of any age."""
+        check_query(request, "backfill", "ack")
         namespace, principal = await self._where(request)
+        if _flag(request, "backfill"):
+            require_scope(principal, "admin", namespace.name)
         members = await decode_body(request, list[msgspec.Raw], bytes_max=CORRECTIONS_BYTES_MAX)
         if len(members) > CORRECTIONS_MAX:
             raise TooLarge(f"at most {CORRECTIONS_MAX} corrections are taken at once")
@@ -116,7 +118,8 @@ class CorrectionHandlers:
             raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
         _check(member.grant_id, member.op, edit)
         is_admin = principal.may("admin", namespace.name)
-        return CorrectionRequest(member.grant_id, member.op, edit, principal.id, key, is_admin)
+        backfill = _flag(request, "backfill")
+        return CorrectionRequest(member.grant_id, member.op, edit, principal.id, key, is_admin, backfill)
 
     async def _where(self, request: Request) -> tuple[Namespace, Principal]:
         name = request.path_params["namespace"]

@@ -26,6 +26,7 @@ from tests.benchmarks import (
     explain,
     gate,
     growth,
+    imports,
     indexes,
     instructions,
     latest,
@@ -75,6 +76,7 @@ PARTS = [
     "nodes",
     "worst",
     "rebuild",
+    "import",
 ]
 
 
@@ -83,7 +85,7 @@ def load(port: int, kind: str, path: str, count: int, connections: int) -> float
     tag = f"{time.time_ns()}"
     command = [sys.executable, "-m", "tests.benchmarks.load", str(port), kind, path, KEY, tag]
     done = subprocess.run(
-        [*command, str(count), str(connections)], capture_output=True, text=True, check=True, timeout=120
+        [*command, str(count), str(connections)], capture_output=True, text=True, check=True, timeout=12000
     )
     figures = json.loads(done.stdout)
     assert figures["bad"] == 0, figures
@@ -216,6 +218,7 @@ async def persister(stack: Stack, rows: int) -> None:
 def main(parts: list[str]) -> None:
     """The named parts, or everything."""
     chosen = parts or PARTS
+    import_rows = [int(part.removeprefix("import=")) for part in chosen if part.startswith("import=")]
     if parts and parts[0].startswith("beside="):
         path, turns, only = (*parts, "", "")[:3]
         beside.main(Path(path.removeprefix("beside=")), load, int(turns or beside.TURNS), only)
@@ -251,6 +254,8 @@ def main(parts: list[str]) -> None:
                 sealed.main(stack, load, tell_cost, ROUNDS)
             if "limits" in chosen:
                 limits.main(stack, load)
+            if "import" in chosen or import_rows:
+                imports.main(stack, load, tell, *import_rows)
             if "ranges" in chosen or "explain" in chosen:
                 stack.wait_flushed(60)
                 stack.kill("persist")

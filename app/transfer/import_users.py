@@ -1,0 +1,94 @@
+"""Brings in what users are called, and who is hidden or opted out: `leaderboard import --users`."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from .import_client import ImportClient, problem_of
+from .import_refusals import Refusal
+from .source_row import RowRefused, SourceRow
+
+#: Users that are sent at once: each is a request of its own.
+USERS_AT_ONCE = 8
+#: Rows that are read at once.
+_ROWS_AT_ONCE = 500
+#: Refused rows that are named.
+NAMED_MAX = 20
+_TEXTS = ("display_name", "avatar", "timezone")
+_TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no", "")
+
+
+class UserImport:
+    """Sends rows of `user_id`, `display_name`, `avatar`, `timezone`, `opt_out`, `hidden`: to a namespace that an option
+    or a column names, else to the deployment. An absent field stays as it is, but names are replaced together."""
+
+    def __init__(self, client: ImportClient, namespace: str | None) -> None:
+        self._client = client
+        self._namespace = namespace
+        self.counts: Counter[str] = Counter()
+        self.refusals: list[Refusal] = []
+
+    async def run(self, rows: Iterator[SourceRow]) -> None:
+        """All rows. ImportStop."""
+        while portion := await asyncio.to_thread(lambda: list(islice(rows, _ROWS_AT_ONCE))):
+            turns = asyncio.Semaphore(USERS_AT_ONCE)
+            await asyncio.gather(*(self._send(row, turns) for row in portion))
+            self.refusals.sort(key=lambda one: one.row.line)
+            del self.refusals[NAMED_MAX:]
+
+    async def _send(self, row: SourceRow, turns: asyncio.Semaphore) -> None:
+        async with turns:
+            try:
+                await self._put(row)
+            except RowRefused as refusal:
+                self.counts["refused"] += 1
+                self.refusals.append(Refusal(row, refusal.code, refusal.reason))
+            else:
+                self.counts["users"] += 1
+
+    async def _put(self, row: SourceRow) -> None:
+        """RowRefused."""
+        if row.fields is None:
+            raise RowRefused("unreadable", row.fault)
+        fields = {name: _value(value) for name, value in row.fields.items()}
+        user, namespace = fields.get("user_id"), self._namespace or fields.get("namespace")
+        if not user:
+            raise RowRefused("invalid", "has no user_id")
+        path = f"/v1/namespaces/{quote(str(namespace), safe='')}" if namespace else "/v1"
+        path = f"{path}/users/{quote(str(user), safe='')}"
+        profile: dict[str, Any] = {name: fields[name] for name in _TEXTS if fields.get(name)}
+        if namespace:
+            profile.pop("timezone", None)  # It is the deployment's alone.
+        if (opt_out := _flag(fields, "opt_out")) is not None:
+            profile["opt_out"] = opt_out
+        if profile:
+            await self._ask("PUT", path, profile)
+        if (hidden := _flag(fields, "hidden")) is not None:
+            await self._ask("POST", f"{path}/{'hide' if hidden else 'unhide'}", None)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> None:
+        answer = await self._client.ask(method, path, **({} if body is None else {"json": body}))
+        if not answer.is_success:
+            raise RowRefused("refused", problem_of(answer))
+
+
+def _value(value: msgspec.Raw | str) -> Any:
+    return value if isinstance(value, str) else msgspec.json.decode(value)
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
+    """A flag; None if the source does not say. RowRefused."""
+    value = fields.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word == "":
+        return None
+    if word not in (*_TRUE, *_FALSE):
+        raise RowRefused("invalid", f"{name} {value!r} is neither true nor false")
+    return word in _TRUE

@@ -50,11 +50,17 @@ class MappingOptions(NamedTuple):
 
 
 class MappedGrant(NamedTuple):
-    """A grant as it is sent. namespace: where it counts; body: JSON, with the namespace where rows name it."""
+    """A grant as it is sent. granted_at: its text, or empty; body: JSON, with the namespace where rows name it."""
 
     grant_id: str
     namespace: str
+    granted_at: str
     body: bytes
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others."""
+        return f"{self.namespace}\n{self.grant_id}"
 
 
 class GrantMapping:
@@ -106,7 +112,8 @@ class GrantMapping:
         if options.namespace is None:
             grant["namespace"] = namespace
         try:
-            return MappedGrant(str(grant_id), namespace, _encode(grant))
+            at = grant.get("granted_at")
+            return MappedGrant(str(grant_id), namespace, at if isinstance(at, str) else "", _encode(grant))
         except UnicodeEncodeError:
             raise RowRefused("unreadable", "is not UTF-8: give its --encoding") from None
 

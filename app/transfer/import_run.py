@@ -3,26 +3,25 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 from urllib.parse import quote
 
+from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Portion, PortionReader, batches_of
 from .import_client import ImportClient, ImportStop, MemberResult, grants_path, problem_of
 from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
 from .import_replacement import Replacement
 from .import_state import ImportState, Refusals, StateFile
-from .source_row import RowRefused, SourceRow
+from .source_row import SourceRow
 
-#: Rows of a batch: the server plans so many in some 50 ms, and a refusal is found soon.
-BATCH_ROWS_MAX = 1_000
-#: Bytes of a batch: within what the server takes of lines.
-BATCH_BYTES_MAX = 8 << 20
 #: Batches in flight: more do not make the server faster, and each is memory on both sides.
 IN_FLIGHT_MAX = 4
 #: Seconds between two writes of the state: what a kill costs is sent again, and is there already.
 STATE_EVERY_S = 0.2
+#: Aggregations that come to the same in any order of grants.
+_ANY_ORDER = ("sum", "best")
 #: Namespaces that are looked at for the order in which they want their grants.
 _NAMESPACES_MAX = 10_000
 
@@ -44,19 +43,8 @@ class Position(Protocol):
     def position(self) -> int: ...  # noqa: D102
 
 
-@dataclass(slots=True)
-class Batch:
-    """Grants that are sent together, with their rows. rows: rows of the source up to its end."""
-
-    rows: int = 0
-    sources: list[SourceRow] = field(default_factory=list)
-    own_ids: list[str] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-    bodies: list[bytes] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    refusals: list[Refusal] = field(default_factory=list)
-    left_out: int = 0
-    size: int = 0
+#: Batches on their way, the earliest first.
+Flights = deque[tuple[Batch, asyncio.Task[list[MemberResult]]]]
 
 
 class ImportRun:
@@ -77,8 +65,6 @@ class ImportRun:
         replaces: bool = False,
         in_flight: int = IN_FLIGHT_MAX,
     ) -> None:
-        self._rows = rows
-        self._mapping = mapping
         self._client = client
         self._namespace = mapping.namespace
         self._state = state
@@ -92,68 +78,49 @@ class ImportRun:
         self._replacement = Replacement(client, mapping.namespace) if replaces and not is_dry else None
         self._known: set[str] = set()
         self._is_in_order = False
+        self._reader = PortionReader(rows, mapping, state.rows)
         self._counts: Counter[str] = Counter(state.counts)
+        self._portion_counts: Counter[str] = Counter()
+        self._portion_refusals: list[Refusal] = []
+        self._saved_at = 0.0
 
     async def run(self) -> None:
         """Imports all rows behind the state's. ImportStop, SourceFault: the state is kept."""
-        in_flight: deque[tuple[Batch, asyncio.Task[list[MemberResult]]]] = deque()
-        saved_at = asyncio.get_running_loop().time()
-        batches = self._batches()
+        in_flight: Flights = deque()
+        reading: asyncio.Task[Portion | None] | None = None
         try:
             if self._namespace is not None:
                 await self._look_at(self._namespace)
-            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                for name in batch.names - self._known:
+            # The first portion is small: the first refusals show at once, and the names of namespaces come with it.
+            reading = self._read(BATCH_ROWS_MAX)
+            while (portion := await reading) is not None:
+                for name in portion.names - self._known:
                     await self._look_at(name)
-                most = 1 if self._is_in_order else self._in_flight_max
-                # Two rows with one id: the first one counts, so it is there before the other is sent.
-                while in_flight and (
-                    len(in_flight) >= most or any(not batch.ids.isdisjoint(other.ids) for other, _ in in_flight)
-                ):
-                    await self._settle(in_flight)
-                in_flight.append((batch, asyncio.create_task(self._send(batch))))
-                if asyncio.get_running_loop().time() > saved_at + STATE_EVERY_S:
-                    self._save()
-                    saved_at = asyncio.get_running_loop().time()
+                reading = self._read(BATCH_ROWS_MAX if self._is_in_order else PORTION_ROWS)
+                for batch in batches_of(portion, by_time=not self._is_in_order):
+                    await self._make_room(in_flight, batch)
+                    in_flight.append((batch, asyncio.create_task(self._send(batch))))
             while in_flight:
                 await self._settle(in_flight)
         finally:
-            for _, task in in_flight:
+            tasks = [task for _, task in in_flight]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
+            await asyncio.gather(*tasks, *([reading] if reading else []), return_exceptions=True)
             self._save()
             await self._leases.end()
 
-    def _batches(self) -> Iterator[Batch]:
-        """The rows behind the state's, in batches. Runs in a thread. O(rows)."""
-        batch, number = Batch(), 0
-        for row in self._rows:
-            number += 1
-            is_done = number <= self._state.rows
-            try:
-                grant = self._mapping.grant(row)
-            except RowRefused as refusal:
-                if not is_done:
-                    batch.refusals.append(Refusal(row, refusal.code, refusal.reason, self._mapping.own_id))
-            else:
-                if is_done:
-                    continue
-                if grant is None:
-                    batch.left_out += 1
-                else:
-                    batch.sources.append(row)
-                    batch.own_ids.append(self._mapping.own_id)
-                    batch.ids.add(f"{grant.namespace}\n{grant.grant_id}")
-                    batch.bodies.append(grant.body)
-                    batch.names.add(grant.namespace)
-                    batch.size += len(grant.body)
-            batch.rows = number
-            whole = len(batch.bodies) + len(batch.refusals) + batch.left_out // 100
-            if whole >= BATCH_ROWS_MAX or batch.size >= BATCH_BYTES_MAX:
-                yield batch
-                batch = Batch()
-        if batch.rows:
-            yield batch
+    def _read(self, rows_max: int) -> asyncio.Task[Portion | None]:
+        return asyncio.create_task(asyncio.to_thread(self._reader.read, rows_max))
+
+    async def _make_room(self, in_flight: Flights, batch: Batch) -> None:
+        """Waits until a batch may be sent. Of two rows with one id the first one counts, so it is there before the
+        other is sent."""
+        most = 1 if self._is_in_order else self._in_flight_max
+        while in_flight and (
+            len(in_flight) >= most or any(not batch.ids.isdisjoint(other.ids) for other, _ in in_flight)
+        ):
+            await self._settle(in_flight)
 
     async def _look_at(self, name: str) -> None:
         """Takes a lease of a namespace, and learns whether its boards depend on the order in which grants come: who was
@@ -164,35 +131,46 @@ class ImportRun:
         answer = await self._client.ask("GET", f"/v1/namespaces/{quote(name, safe='')}")
         if answer.status_code == 200:
             rules = answer.json()
-            depends = rules.get("aggregation") == "latest" or rules.get("tie_break") != "none"
-            self._is_in_order = self._is_in_order or depends
+            is_free = rules.get("aggregation") in _ANY_ORDER and rules.get("tie_break") == "none"
+            self._is_in_order = self._is_in_order or not is_free
             await self._leases.begin(name)
         elif name == self._namespace:
             raise ImportStop(problem_of(answer))
 
     async def _send(self, batch: Batch) -> list[MemberResult]:
-        results = await self._client.send(grants_path(self._namespace), batch.bodies, **self._query)
-        return results if self._replacement is None else await self._replacement.replace(batch.bodies, results)
+        bodies = [item.grant.body for item in batch.items]
+        results = await self._client.send(grants_path(self._namespace), bodies, **self._query)
+        return results if self._replacement is None else await self._replacement.replace(bodies, results)
 
-    async def _settle(self, in_flight: deque[tuple[Batch, asyncio.Task[list[MemberResult]]]]) -> None:
-        """Waits for the earliest batch, and counts what became of it."""
+    async def _settle(self, in_flight: Flights) -> None:
+        """Waits for the earliest batch. What became of its rows counts once its portion is at its end."""
         batch, task = in_flight[0]
         results = await task
         in_flight.popleft()
-        refusals = list(batch.refusals)
-        for row, own_id, result in zip(batch.sources, batch.own_ids, results, strict=True):
+        for item, result in zip(batch.items, results, strict=True):
             if result.error is None:
-                self._counts[result.status] += 1
+                self._portion_counts[result.status] += 1
             else:
-                refusals.append(Refusal(row, result.error.code, result.error.reason, own_id))
-        self._counts["left_out"] += batch.left_out
+                error = result.error
+                self._portion_refusals.append(Refusal(item.row, error.code, error.reason, item.own_id))
+        self._progress.step(len(batch.items))
+        if batch.portion is not None:
+            self._complete(batch.portion)
+
+    def _complete(self, portion: Portion) -> None:
+        """Counts a portion. SourceFault."""
+        self._counts.update(self._portion_counts)
+        self._portion_counts.clear()
+        self._counts["left_out"] += portion.left_out
+        refusals = [*portion.refusals, *self._portion_refusals]
+        self._portion_refusals.clear()
         for refusal in sorted(refusals, key=lambda one: one.row.line):
             self._refuse(refusal)
-        done = batch.rows - self._state.rows
-        self._state.rows = batch.rows
+        self._state.rows = portion.rows
         if self._position is not None and self._position.size:
             self._progress.begin(self._state.rows * self._position.size // max(1, self._position.position))
-        self._progress.step(done)
+        if monotonic() > self._saved_at + STATE_EVERY_S:
+            self._save()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._counts["refused"] += 1
@@ -210,5 +188,6 @@ class ImportRun:
             self._refused.flush()
             self._state.refused_bytes = self._refused.size
         self._state.counts = dict(self._counts)
+        self._saved_at = monotonic()
         if self._state_file is not None:
             self._state_file.save(self._state)

@@ -1,0 +1,109 @@
+"""Reads rows in portions, and makes batches of grants of each portion."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .import_mapping import GrantMapping, MappedGrant
+from .import_refusals import Refusal
+from .source_row import RowRefused, SourceRow
+
+#: Rows of a batch: the server plans so many in some 50 ms, and a refusal is found soon.
+BATCH_ROWS_MAX = 1_000
+#: Bytes of a batch: within what the server takes of lines.
+BATCH_BYTES_MAX = 8 << 20
+#: Rows that are put into the order of time before they are sent: a call of Redis then meets few boards. Two portions
+#: are in memory, some 70 MB.
+PORTION_ROWS = 20_000
+#: Bytes of grants of a portion, where they are large.
+PORTION_BYTES_MAX = 64 << 20
+
+
+class Item(NamedTuple):
+    """A row that became a grant. own_id: the id that the importer made for it, else empty."""
+
+    row: SourceRow
+    own_id: str
+    grant: MappedGrant
+
+
+@dataclass(slots=True)
+class Portion:
+    """Some rows one after the other. rows: of the source up to its end; names: of namespaces."""
+
+    rows: int = 0
+    items: list[Item] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    refusals: list[Refusal] = field(default_factory=list)
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class Batch:
+    """Grants that are sent together. portion: whose last one it is, else None."""
+
+    items: list[Item] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    portion: Portion | None = None
+
+
+class PortionReader:
+    """Reads the rows behind those that are done. The mapping sees all: later ids depend on earlier rows."""
+
+    def __init__(self, rows: Iterator[SourceRow], mapping: GrantMapping, done: int) -> None:
+        self._rows = rows
+        self._mapping = mapping
+        self._done = done
+        self._number = 0
+
+    def read(self, rows_max: int) -> Portion | None:
+        """The next rows; None at the end. Runs in a thread. SourceFault. O(rows), the first time those done, too."""
+        portion, size = Portion(), 0
+        for row in self._rows:
+            self._number += 1
+            is_done = self._number <= self._done
+            portion.rows = self._number
+            try:
+                grant = self._mapping.grant(row)
+            except RowRefused as refusal:
+                if not is_done:
+                    portion.refusals.append(Refusal(row, refusal.code, refusal.reason, self._mapping.own_id))
+            else:
+                if is_done:
+                    continue
+                if grant is None:
+                    portion.left_out += 1
+                    continue
+                portion.items.append(Item(row, self._mapping.own_id, grant))
+                portion.names.add(grant.namespace)
+                size += len(grant.body)
+            if len(portion.items) + len(portion.refusals) >= rows_max or size >= PORTION_BYTES_MAX:
+                return portion
+        return portion if portion.rows > self._done else None
+
+
+def batches_of(portion: Portion, *, by_time: bool) -> Iterator[Batch]:
+    """The grants of a portion. by_time: in the order of time, but of two with one id the first one goes before the
+    other. The last batch has the portion. O(rows × log rows)."""
+    items = _by_time(portion.items) if by_time else portion.items
+    batch, size = Batch(), 0
+    for item in items:
+        if len(batch.items) >= BATCH_ROWS_MAX or size >= BATCH_BYTES_MAX:
+            yield batch
+            batch, size = Batch(), 0
+        batch.items.append(item)
+        batch.ids.add(item.grant.name)
+        size += len(item.grant.body)
+    batch.portion = portion
+    yield batch
+
+
+def _by_time(items: list[Item]) -> list[Item]:
+    seen: set[str] = set()
+    firsts: list[Item] = []
+    others: list[Item] = []
+    for item in items:
+        (others if item.grant.name in seen else firsts).append(item)
+        seen.add(item.grant.name)
+    # By the text: times of several zones are a little out of order, which costs little.
+    return [*sorted(firsts, key=lambda item: item.grant.granted_at), *others]

@@ -1,0 +1,164 @@
+"""What an import reads: rows of each format with their lines, times, amounts and ids."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from app.transfer.import_batches import BATCH_ROWS_MAX, PortionReader, batches_of
+from app.transfer.import_mapping import GrantMapping, MappingOptions
+from app.transfer.import_row_counts import RowCounts
+from app.transfer.import_times import TimeReader
+from app.transfer.source_formats import ROW_BYTES_MAX, array_rows, csv_rows, ndjson_rows
+from app.transfer.source_row import RowRefused, SourceFault, SourceRow
+
+
+def stream(text: str | bytes) -> io.BufferedReader:
+    return io.BufferedReader(io.BytesIO(text.encode() if isinstance(text, str) else text))
+
+
+def lines_of(rows: Iterator[SourceRow]) -> list[tuple[int, bool]]:
+    """Each row's line, and whether it could be read."""
+    return [(row.line, row.fields is not None) for row in rows]
+
+
+def test_the_lines_of_an_array_are_those_of_its_members() -> None:
+    text = '[\n {"a": "x,]\\"}",\n  "b": [1, {"c": 2}]},\n\n  {"a": 1}, 7\n, {"a": "é"}]\n ignored'
+    assert lines_of(array_rows(stream(text))) == [(2, True), (5, True), (5, False), (6, True)]
+
+
+@pytest.mark.parametrize("text", ['[{"a": 1}', "x", '[{"a": "' + "b" * 3 * ROW_BYTES_MAX, "[1}"])
+def test_an_array_that_is_none_is_a_fault(text: str) -> None:
+    with pytest.raises(SourceFault):
+        list(array_rows(stream(text)))
+
+
+def test_an_array_may_be_cut_anywhere_between_two_reads() -> None:
+    class Drops(io.RawIOBase):
+        def __init__(self, text: bytes) -> None:
+            self._text = text
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            buffer[:1], self._text = self._text[:1], self._text[1:]
+            return int(bool(buffer[:1].tobytes().strip(b"\0")))
+
+    text = b'\xef\xbb\xbf [{"a": "\\\\\\"[{"}, {"a": {"b": "}"}},\n{"a": 2}]'
+    rows = list(array_rows(io.BufferedReader(Drops(text), 1)))
+    assert [row.fields["a"] for row in rows if row.fields] == [
+        msgspec.Raw(text) for text in (b'"\\\\\\"[{"', b'{"b": "}"}', b"2")
+    ]
+    assert [row.line for row in rows] == [1, 1, 2]
+
+
+def test_a_long_line_and_a_bad_one_leave_the_others() -> None:
+    text = '{"a":1}\n{"a":"' + "x" * ROW_BYTES_MAX + '"}\n\nnonsense\n{"a":2}'
+    assert lines_of(ndjson_rows(stream(text))) == [(1, True), (2, False), (4, False), (5, True)]
+
+
+def test_the_lines_of_a_csv_are_those_of_the_file() -> None:
+    text = "\ufeffa,b\n1,\"x\ny\"\n2\n'=3,'4\n"
+    rows = list(csv_rows(stream(text), ","))
+    assert [(row.line, row.fields) for row in rows] == [
+        (2, {"a": "1", "b": "x\ny"}),
+        (4, None),
+        (5, {"a": "=3", "b": "'4"}),
+    ]
+
+
+def test_a_quote_that_never_closes_is_bounded() -> None:
+    text = 'a,b\n1,"x\n' + "y,z\n" * 50_000
+    rows = list(csv_rows(stream(text), ","))
+    assert rows[0].fields is None
+    assert rows[0].fault.startswith("lines 2 to ")
+    assert rows[-1].fields == {"a": "y", "b": "z"}
+
+
+@pytest.mark.parametrize("text", ["", "a,a\n1,2\n"])
+def test_a_header_is_needed(text: str) -> None:
+    with pytest.raises(SourceFault):
+        list(csv_rows(stream(text), ","))
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "expected"),
+    [
+        ("iso", "2021-01-02T03:04:05Z", "2021-01-02T03:04:05Z"),
+        ("iso", "2021-07-02 03:04", "2021-07-02T01:04:00Z"),
+        ("iso", "2021-07-02", "2021-07-01T22:00:00Z"),
+        ("iso", "2021-07-02 03:04:05.123456789", "2021-07-02T01:04:05.123456Z"),
+        ("iso", "2021-07-02 03:04:05+00", "2021-07-02T03:04:05Z"),
+        ("iso", "2021-07-02 03:04:05 UTC", "2021-07-02T03:04:05Z"),
+        ("epoch", "1600000000", "2020-09-13T12:26:40Z"),
+        ("epoch", "1600000000.5", "2020-09-13T12:26:40.500000Z"),
+        ("epoch-ms", "1600000000001", "2020-09-13T12:26:40.001000Z"),
+        ("epoch-ms", "1600000000001.5", "2020-09-13T12:26:40.001500Z"),
+        ("%d/%m/%Y", "02/07/2021", "2021-07-01T22:00:00Z"),
+        ("iso", "2021-03-28 02:30:00", "2021-03-28T01:30:00Z"),
+        ("iso", "2021-10-31 02:30:00", "2021-10-31T00:30:00Z"),
+    ],
+)
+def test_times(form: str, text: str, expected: str) -> None:
+    assert TimeReader(form, ZoneInfo("Europe/Berlin")).read(text).text == expected
+
+
+@pytest.mark.parametrize(("form", "text"), [("iso", "yesterday"), ("epoch", "2021-01-01"), ("iso", "2021-13-01 00:00")])
+def test_what_is_no_time_is_refused(form: str, text: str) -> None:
+    with pytest.raises(RowRefused):
+        TimeReader(form, ZoneInfo("Europe/Berlin")).read(text)
+
+
+def test_a_time_without_an_offset_needs_a_zone() -> None:
+    with pytest.raises(RowRefused, match="--timezone"):
+        TimeReader().read("2021-07-02 03:04:05")
+
+
+@pytest.mark.parametrize(
+    ("sent", "amount"),
+    [("+007", b"7"), ("-0.50", b"-0.50"), (" 1e3 ", b"1e3"), ("000", b"0"), ("1,5", b'"1,5"'), ("x", b'"x"')],
+)
+def test_amounts_keep_their_digits(sent: str, amount: bytes) -> None:
+    mapping = GrantMapping(MappingOptions(namespace="n"))
+    grant = mapping.grant(SourceRow(1, {"user_id": "a", "amount": sent}, sent.encode()))
+    assert grant is not None
+    assert msgspec.json.decode(grant.body, type=dict[str, msgspec.Raw])["amount"] == msgspec.Raw(amount)
+
+
+def test_ids_of_rows_without_one_count_the_same_rows() -> None:
+    mapping = GrantMapping(MappingOptions(namespace="n"))
+    rows = [SourceRow(i, {"user_id": user, "amount": "1"}, user.encode()) for i, user in enumerate("aabab")]
+    grants = [mapping.grant(row) for row in rows]
+    ids = [grant.grant_id.rpartition("-")[2] for grant in grants if grant]
+    assert ids == ["0", "1", "0", "2", "1"]
+    assert len({grant.grant_id for grant in grants if grant}) == 5
+
+
+def test_counts_of_rows_grow_with_them() -> None:
+    counts = RowCounts()
+    names = [(i << 21).to_bytes(8, "big") for i in range(1, 100_000)]
+    assert {counts.next(name) for name in names} == {0}
+    assert {counts.next(name) for name in names} == {1}
+
+
+def rows_of(times: list[str], name: Callable[[int], str]) -> Iterator[SourceRow]:
+    for i, at in enumerate(times):
+        yield SourceRow(i + 1, {"grant_id": name(i), "user_id": "a", "amount": str(i), "granted_at": at}, b"")
+
+
+def test_a_portion_goes_by_time_and_the_first_of_one_id_first() -> None:
+    times = [f"20{20 - i % 10}-01-01T00:00:00Z" for i in range(BATCH_ROWS_MAX + 500)]
+    reader = PortionReader(rows_of(times, lambda i: f"g{i % 1_400}"), GrantMapping(MappingOptions(namespace="n")), 7)
+    portion = reader.read(10_000)
+    assert portion is not None
+    assert reader.read(10_000) is None
+    batches = list(batches_of(portion, by_time=True))
+    assert [(len(batch.items), batch.portion is portion) for batch in batches] == [(1_000, False), (493, True)]
+    items = [item for batch in batches for item in batch.items]
+    sent = [item.grant.granted_at for item in items[:-93]]
+    assert sent == sorted(sent)
+    assert [item.row.line for item in items[-93:]] == list(range(1_408, 1_501))

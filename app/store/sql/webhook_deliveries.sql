@@ -94,7 +94,7 @@ SELECT n.id AS id, n.name AS name, n.partition AS partition, n.version AS versio
        m.meta::text AS meta, coalesce(h.erased, false) AS is_erased,
 -- include: event_columns
 FROM ledger l JOIN namespaces n ON n.id = l.namespace_id
--- include: event_tables (partition = l.partition)
+-- include: event_tables (partition = $1)
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq AND m.namespace_id = l.namespace_id
 LEFT JOIN hidden_users h ON h.user_number = l.user_number AND h.namespace_id = 0
 WHERE l.partition = $1 AND l.epoch = $2 AND l.seq = $3;

@@ -4,10 +4,13 @@ import csv
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import random
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE
@@ -184,6 +187,41 @@ def test_a_file_is_whole_and_its_manifest_tells_the_cut(source: Any, tmp_path: P
         assert json.loads(cells["meta"] or "null") == row["meta"]
     raw = command_here(source.environment, "export", "grants", "--namespace", "out-sum", "--format", "csv", "--raw")
     assert ",@7," in raw.stdout
+
+
+def test_a_cut_is_consistent_while_writes_go_on(
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
+) -> None:
+    """All rows up to the cut, none behind it; and boards of the same cut are their sums."""
+    space, is_over = Space(live_server, api, names.fresh()), threading.Event()
+
+    def write() -> None:
+        with live_server.client() as client:
+            for i in itertools.count():
+                if is_over.is_set():
+                    return
+                grants = [{"grant_id": f"w{i}-{j}", "user_id": f"u{j % 7}", "amount": 1} for j in range(50)]
+                assert client.post(f"{space.url}/grants", json=grants).json()["applied"] == 50
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            counted = "SELECT count(*) FROM ledger WHERE partition = %s AND namespace_id = %s"
+            ((home,),) = live_server.sql("SELECT partition FROM namespaces WHERE name = %s", space.name)
+            until(lambda: live_server.sql(counted, home, space.id)[0][0] > 100, "nothing is written")
+            for what in ("revisions", "standings"):
+                file = tmp_path / what
+                words = ("--namespace", space.name, "--output", str(file))
+                assert command_here(live_server.environment, "export", what, *words).exit_code == 0
+                rows = [json.loads(line) for line in file.read_text().splitlines()]
+                ((p, epoch, seq),) = (
+                    place.values() for place in json.loads(Path(f"{file}.manifest.json").read_text())["cut"]
+                )
+                ((entries,),) = live_server.sql(f"{counted} AND epoch <= %s AND seq <= %s", p, space.id, epoch, seq)
+                assert (len(rows) if what == "revisions" else sum(row["score"] for row in rows)) == entries
+        finally:
+            is_over.set()
+        writer.result()
 
 
 def test_a_failure_leaves_the_old_file(source: Any, tmp_path: Path) -> None:

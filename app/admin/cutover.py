@@ -14,6 +14,7 @@ from ..drivers.redis import RedisConnection, ask
 from ..model.errors import StoreUnavailable, no_namespace
 from ..model.micros import from_micros, to_micros
 from ..model.namespace import Namespace, Rules, latest_acceptable_at, rules_body
+from ..model.text import count_text
 from ..store.announcements import Announcer
 from ..store.changes import Changed
 from ..store.namespace_cache import namespace_from_row, publish_calls, version_call
@@ -188,5 +189,7 @@ def _comparison_lacks(comparison: asyncpg.Record | None, max_diff: Decimal) -> l
     if comparison["largest_difference"] > max_diff:
         lacks.append(f"a score differs by {comparison['largest_difference']:f}, more than {max_diff:f}")
     if comparison["unclear"]:
-        lacks.append(f"{comparison['unclear']:,} scores of the other system are unclear: see what compare printed")
+        lacks.append(
+            f"unclear in the other system: {count_text(comparison['unclear'], 'score')}: see what compare printed"
+        )
     return lacks

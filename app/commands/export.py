@@ -14,6 +14,7 @@ import typer
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.micros import EARLIEST
 from ..model.moment import parse_moment
+from ..model.text import count_text
 from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
 from ..transfer.export_formats import Format, FormatMissing, writer_of
@@ -159,6 +160,8 @@ def _print(manifest: Manifest, output: Path | None) -> None:
         path = output.with_name(f"{output.name}.manifest.json")
         path.write_bytes(msgspec.json.format(text) + b"\n")
         sync_folder(path)
-        typer.echo(f"{manifest.rows:,} rows in {output}; their cut is in {path.name}", err=True)
+        typer.echo(f"{count_text(manifest.rows, 'row')} in {output}; their cut is in {path.name}", err=True)
     for name, users in manifest.lost_users.items():
-        typer.echo(f"note: {name}: Postgres lost entries of {users:,} users; no grant tells their part", err=True)
+        typer.echo(
+            f"note: {name}: Postgres lost entries of {count_text(users, 'user')}; no grant tells their part", err=True
+        )

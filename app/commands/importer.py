@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ..model.errors import Invalid
+from ..model.text import count_text
 from ..model.zone import check_zone
 from ..transfer.import_client import ImportClient, ImportStop
 from ..transfer.import_mapping import GRANT_FIELDS, GrantMapping, MappingOptions
@@ -224,7 +225,7 @@ def _report(state: ImportState, mapping: GrantMapping, refused: Path, *, is_dry:
         if counts.get(name):
             parts.append(f"{counts[name]:,} {words}")
     parts.append(f"{counts.get('refused', 0):,} refused")
-    print(f"{state.rows:,} rows: {', '.join(parts)}")
+    print(f"{count_text(state.rows, 'row')}: {', '.join(parts)}")
     for code, reason in sorted(state.reasons.items(), key=lambda item: -item[1].count):
         print(f"  {code}: {reason.count:,}, first in line {reason.line}: {reason.reason}")
     if counts.get("refused") and not is_dry:
@@ -232,12 +233,12 @@ def _report(state: ImportState, mapping: GrantMapping, refused: Path, *, is_dry:
     if mapping.unused:
         print(f"not imported: {', '.join(mapping.unused)}")
     for name, lines, what in (
-        ("twice", mapping.twice, "lay in an hour that comes twice: the first one was taken"),
-        ("skipped", mapping.skipped, "lay in an hour that the clock skipped: they were moved on by it"),
+        ("twice", mapping.twice, "in an hour that comes twice, of which the first one was taken"),
+        ("skipped", mapping.skipped, "in an hour that the clock skipped, moved on by it"),
     ):
         if mapping.times[name]:
             more = ", …" if mapping.times[name] > len(lines) else ""
-            print(f"{mapping.times[name]:,} times {what}: lines {', '.join(map(str, lines))}{more}")
+            print(f"{count_text(mapping.times[name], 'time')} {what}: lines {', '.join(map(str, lines))}{more}")
 
 
 def _read_toml(path: Path | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from ..model.csv_cells import plain_text
+from ..model.text import count_text
 from .source_row import SourceFault, SourceRow
 
 SourceFormat = Literal["ndjson", "json", "csv"]
@@ -161,6 +162,8 @@ def _csv_rows(text: io.TextIOWrapper, delimiter: str, *, is_raw: bool) -> Iterat
             cells = [plain_text(cell) if cell[:1] == "'" else cell for cell in cells]
         whole = delimiter.join(cells).encode(errors="surrogateescape")
         if len(cells) != len(names):
-            yield SourceRow(line, None, whole, f"has {len(cells)} cells, the header {len(names)}", tuple(names))
+            yield SourceRow(
+                line, None, whole, f"has {count_text(len(cells), 'cell')}, the header {len(names)}", tuple(names)
+            )
         else:
             yield SourceRow(line, dict(zip(names, cells, strict=True)), whole)

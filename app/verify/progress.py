@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.progress import Progress as Columns
 from rich.text import Text
 
+from ..model.text import count_text
+
 #: Seconds between two lines about a verification's progress, without a terminal.
 LINE_S = 5.0
 
@@ -82,10 +84,11 @@ class ProgressLines(NullProgress):
         now = self._printed_at = monotonic()
         self._began = self._began or now
         if self._done:
-            line = f"{self._done:,} of {max(self._done, self._total):,} {self._unit} {self._verb}, at {self._what}"
+            of = count_text(max(self._done, self._total), self._unit.removesuffix("s"))
+            line = f"{self._done:,} of {of} {self._verb}, at {self._what}"
             line += self._pace(now - self._began)
         else:
-            line = f"checking {self._what}; {self._total:,} {self._unit} are to be {self._verb}"
+            line = f"checking {self._what}; {count_text(self._total, self._unit.removesuffix('s'))} to be {self._verb}"
         print(line, file=self._out, flush=True)
 
     def _pace(self, seconds: float) -> str:

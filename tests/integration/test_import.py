@@ -98,8 +98,8 @@ lines"
         "  unreadable: 1, first in line 7: has 6 cells, the header 5",
         f"refused rows, with the reason in each: {path}.refused.csv; mend them and import that file",
         "not imported: note",
-        "1 times lay in an hour that comes twice: the first one was taken: lines 5",
-        "1 times lay in an hour that the clock skipped: they were moved on by it: lines 4",
+        "1 time in an hour that comes twice, of which the first one was taken: lines 5",
+        "1 time in an hour that the clock skipped, moved on by it: lines 4",
     ]
     assert scores(api, space) == {"ann": 8, "bob": 2.5, "=cmd": 1}
     live_server.wait_flushed()
@@ -118,7 +118,7 @@ def test_rows_without_ids_count_once_each(live_server: Any, api: httpx.Client, s
     refused = tmp_path / "rows.csv.refused.csv"
     refused.write_text(refused.read_text().replace("bob,x", "ann,1"))
     assert (
-        import_here(live_server, refused, "--namespace", space).lines[0] == "1 rows: 1 new, 0 there already, 0 refused"
+        import_here(live_server, refused, "--namespace", space).lines[0] == "1 row: 1 new, 0 there already, 0 refused"
     )
     assert scores(api, space) == {"ann": 4}
 

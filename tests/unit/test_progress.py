@@ -31,7 +31,7 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
     out = StringIO()
     walk(ProgressLines(out))
     assert out.getvalue().splitlines() == [
-        "checking race; 4,000 users are to be compared",
+        "checking race; 4,000 users to be compared",
         "3,000 of 4,000 users compared, at race; 500 a second, 2 s left",
         "3,000 of 4,000 users compared, at race; 429 a second, 2 s left",
     ]
@@ -42,7 +42,7 @@ def test_nothing_is_said_at_the_end_where_nobody_was_compared() -> None:
     with ProgressLines(out) as lines:
         lines.begin(0)
         lines.at("ledger, partition 0")
-    assert out.getvalue() == "checking ledger, partition 0; 0 users are to be compared\n"
+    assert out.getvalue() == "checking ledger, partition 0; 0 users to be compared\n"
 
 
 def test_users_who_came_meanwhile_are_among_all() -> None:
@@ -52,6 +52,15 @@ def test_users_who_came_meanwhile_are_among_all() -> None:
         lines.at("race")
         lines.step(4)
     assert out.getvalue().splitlines()[-1] == "4 of 4 users compared, at race"
+
+
+def test_one_user_is_no_users() -> None:
+    out = StringIO()
+    with ProgressLines(out) as lines:
+        lines.begin(1)
+        lines.at("race")
+        lines.step(1)
+    assert out.getvalue().splitlines() == ["checking race; 1 user to be compared", "1 of 1 user compared, at race"]
 
 
 def test_it_is_as_loud_as_requested(capsys: pytest.CaptureFixture[str]) -> None:

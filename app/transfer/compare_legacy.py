@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .source_row import SourceFault, SourceRow
+from .source_row import SourceFault, SourceRow, value_at
 
 #: Lines that are handed on together.
 LINES_A_BATCH = 5_000
@@ -50,19 +50,19 @@ def legacy_lines(rows: Iterable[SourceRow], columns: LegacyColumns) -> Iterator[
         if fields is None:
             yield Unreadable(row.line, row.fault)
             continue
-        lacking = [name for name in columns if name not in fields]
+        lacking = [name for name in columns if value_at(fields, name) is None]
         if lacking and not number:
             raise SourceFault(f"there is no column {lacking[0]!r} among {', '.join(map(repr, fields)) or 'none'}")
         if lacking:
             yield Unreadable(row.line, f"has no {lacking[0]!r}")
         else:
-            yield _of_values(row.line, _text(fields[columns.user]), _text(fields[columns.score]))
+            yield _of_values(row.line, *(_text(value_at(fields, name)) for name in columns))
 
 
-def _text(value: msgspec.Raw | str) -> str:
+def _text(value: msgspec.Raw | str | None) -> str:
     """A value as a CSV has it: a text of JSON without its quotes, a number to the digit."""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     raw = bytes(value)
     plain: Any = msgspec.json.decode(raw) if raw[:1] in (b'"', b"n") else raw.decode()
     return "" if plain is None else str(plain)

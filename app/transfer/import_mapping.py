@@ -11,7 +11,7 @@ import msgspec
 
 from .import_row_counts import RowCounts
 from .import_times import ReadTime, TimeReader, moment_of
-from .source_row import REFUSED_FIELDS, RowRefused, SourceRow
+from .source_row import REFUSED_FIELDS, RowRefused, SourceRow, value_at
 
 #: What a grant may have, as API.md names it, and the namespace in which it counts.
 GRANT_FIELDS = (
@@ -76,7 +76,8 @@ class GrantMapping:
         self._counts = RowCounts()
         self._columns = {field: options.columns.get(field, field) for field in GRANT_FIELDS}
         self._parts = None if options.template is None else _PLACE.split(options.template)
-        self._known = {*self._columns.values(), *REFUSED_FIELDS, *(self._parts or ())[1::2]}
+        named = {*self._columns.values(), *(self._parts or ())[1::2]}
+        self._known = {*named, *(name.partition(".")[0] for name in named), *REFUSED_FIELDS}
         self.twice: list[int] = []
         self.skipped: list[int] = []
         self.unused: dict[str, None] = {}
@@ -120,7 +121,7 @@ class GrantMapping:
     def _values(self, fields: Mapping[str, Value]) -> dict[str, Any]:
         grant: dict[str, Any] = {}
         for field, column in self._columns.items():
-            value = fields.get(column)
+            value = value_at(fields, column)
             if value is None:
                 continue
             if isinstance(value, str):
@@ -172,7 +173,7 @@ class GrantMapping:
         if sent:
             return sent
         column = self._columns["grant_id"]
-        if _plain(fields.get(column)):
+        if _plain(value_at(fields, column)):
             return ""
         digest = blake2b(row.text, digest_size=16).digest()
         return f"row-{digest.hex()}-{self._counts.next(digest)}"
@@ -183,7 +184,7 @@ class GrantMapping:
         parts = list(self._parts)
         for i in range(1, len(parts), 2):
             name = parts[i]
-            value = _plain(grant.get(name)) or _plain(fields.get(name))
+            value = _plain(grant.get(name)) or _plain(value_at(fields, name))
             if not value:
                 raise RowRefused("invalid", f"has no {name!r}, which its grant id is made of")
             parts[i] = value

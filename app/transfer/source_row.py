@@ -1,11 +1,14 @@
 """One row of what is imported, as it was read, before it is a grant."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 #: What the importer adds to a row that it writes to the file of refused rows, and takes off when it reads that again.
 REFUSED_FIELDS = ("refused_line", "refused_code", "refused_reason", "refused_grant_id", "refused_text")
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class SourceRow(NamedTuple):
@@ -18,6 +21,18 @@ class SourceRow(NamedTuple):
     text: bytes
     fault: str = ""
     columns: tuple[str, ...] = ()
+
+
+def value_at(fields: Mapping[str, msgspec.Raw | str], column: str) -> msgspec.Raw | str | None:
+    """The value of a column; of `a.b`, where no column is called so, what the object `a` has at `b`. None: no value."""
+    value = fields.get(column)
+    head, _, rest = column.partition(".")
+    if value is not None or not rest:
+        return value
+    outer = fields.get(head)
+    if outer is None or isinstance(outer, str) or bytes(outer)[:1] != b"{":
+        return None
+    return value_at(_members(outer), rest)
 
 
 class RowRefused(Exception):

@@ -59,3 +59,14 @@ def test_a_packed_table_and_another_encoding_are_read(tmp_path: Path) -> None:
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(SourceFault):
         lines_of(tmp_path, text)
+
+
+def test_a_dot_leads_into_an_object(tmp_path: Path) -> None:
+    rows = ('"p":{"id":{"$oid":"a1"},"n":5}', '"p":{"n":5}', '"p":7', '"p.id.$oid":"whole","p":{"n":6}')
+    text = "".join(f"{{{row}}}\n" for row in rows).encode()
+    assert lines_of(tmp_path, text, LegacyColumns("p.id.$oid", "p.n")) == [
+        LegacyRow(1, "a1", Decimal(5)),
+        Unreadable(2, "has no 'p.id.$oid'"),
+        Unreadable(3, "has no 'p.id.$oid'"),
+        LegacyRow(4, "whole", Decimal(6)),
+    ]

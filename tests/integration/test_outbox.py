@@ -1,0 +1,145 @@
+"""The outbox of docs/outbox.md, as it stands there: nothing is lost or counts twice, however its worker dies."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.guide_script import blocks
+from tests.support.import_run import import_here, scores
+from tests.support.waits import until
+
+PAGE = {block.language: block.text for block in blocks((Path(__file__).parents[2] / "docs" / "outbox.md").read_text())}
+TABLE = """CREATE TABLE score_events (id serial PRIMARY KEY, user_id text NOT NULL, points numeric NOT NULL,
+reason text, created_at timestamptz NOT NULL DEFAULT now())"""
+
+
+class OldSystem:
+    """A schema with score_events and the outbox; workers that empty it into a namespace."""
+
+    def __init__(self, stack: Any, url: str, namespace: str, folder: Path) -> None:
+        self.url = url
+        self.db = psycopg.connect(url, autocommit=True)
+        self.sql(TABLE)
+        self.db.execute(PAGE["sql"].encode())
+        self._script = folder / "worker.py"
+        self._script.write_text(PAGE["python"])
+        self._environment = os.environ | {
+            "OLD": url,
+            "LEADERBOARD_URL": stack.url,
+            "LEADERBOARD_API_KEY": stack.key,
+            "NAMESPACE": namespace,
+        }
+
+    def sql(self, text: str, *args: Any) -> list[Any]:
+        cursor = self.db.execute(text.encode(), args or None)
+        return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """One that is killed at the end."""
+        with subprocess.Popen([sys.executable, self._script], env=self._environment) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def left(self) -> int:
+        return int(self.sql("SELECT count(*) FROM leaderboard_outbox")[0][0])
+
+    def totals(self) -> dict[str, float]:
+        return {
+            user: float(n) for user, n in self.sql("SELECT user_id, sum(points) FROM score_events GROUP BY user_id")
+        }
+
+    def write(self, chance: random.Random, count: int) -> None:
+        """Inserts, edits and deletions; some transactions do not happen."""
+        for i in range(count):
+            with self.db.transaction():
+                self.sql(
+                    "INSERT INTO score_events (user_id, points) VALUES (%s, %s)", f"u{i % 9}", chance.randrange(1, 90)
+                )
+                if i % 3 == 0:
+                    self.sql("UPDATE score_events SET points = points + 0.5 WHERE id = %s", chance.randrange(1, i + 2))
+                if i % 5 == 0:
+                    self.sql("DELETE FROM score_events WHERE id = %s", chance.randrange(1, i + 2))
+                if i % 7 == 0:
+                    raise psycopg.Rollback
+
+
+@pytest.fixture
+def old(live_server: Any, api: httpx.Client, names: Any, tmp_path: Path) -> Iterator[tuple[OldSystem, str]]:
+    """In a schema of its own beside the ledger's."""
+    namespace = names.fresh()
+    api.put(f"/v1/namespaces/{namespace}", json={"mode": "shadow", "scale": 1}).raise_for_status()
+    name = f"old_{namespace.replace('-', '_')}"
+    live_server.sql(f'CREATE SCHEMA "{name}"')
+    url = psycopg.conninfo.make_conninfo(live_server.postgres.url, options=f"-csearch_path={name}")
+    system = OldSystem(live_server, url, namespace, tmp_path)
+    yield system, namespace
+    system.db.close()
+    live_server.sql(f'DROP SCHEMA "{name}" CASCADE')
+
+
+def test_what_was_sent_before_a_kill_counts_once(api: httpx.Client, old: Any) -> None:
+    system, namespace = old
+    system.sql("INSERT INTO score_events (user_id, points) SELECT 'u' || i % 5, i FROM generate_series(1, 150) AS i")
+    expected = system.totals()
+    with psycopg.connect(system.url) as other:
+        # Rows can be taken, and cannot be deleted.
+        other.execute("LOCK TABLE leaderboard_outbox IN SHARE MODE")
+        with system.worker():
+            until(lambda: scores(api, namespace) == expected, "the worker sends nothing")
+    assert system.left() == 150
+    with system.worker():
+        until(lambda: system.left() == 0, "the outbox is not emptied")
+    assert scores(api, namespace) == expected
+
+
+def test_writers_edits_deletions_and_dying_workers(
+    live_server: Any, api: httpx.Client, old: Any, tmp_path: Path
+) -> None:
+    system, namespace = old
+    chance = random.Random(7)
+    with system.worker():
+        for _ in range(3):
+            with system.worker():
+                system.write(chance, 120)
+        until(lambda: system.left() == 0, "the outbox is not emptied")
+    assert scores(api, namespace) == system.totals()
+    # A dump of the same table finds everything there.
+    columns = "id, user_id, points, reason, created_at"
+    path = tmp_path / "score_events.csv"
+    with system.db.cursor().copy(f"COPY (SELECT {columns} FROM score_events) TO STDOUT CSV HEADER".encode()) as copy:
+        path.write_bytes(b"".join(bytes(part) for part in copy))
+    maps = ("--map", "amount=points", "--map", "granted_at=created_at", "--map", "action=reason")
+    ids = ("--grant-id", "score_events-{id}", "--set", "source=score_events")
+    done = import_here(live_server, path, "--namespace", namespace, *ids, *maps)
+    assert done.counts["new"] == 0
+    assert scores(api, namespace) == system.totals()
+
+
+def test_an_edit_waits_for_the_import_of_its_event(api: httpx.Client, old: Any) -> None:
+    system, namespace = old
+    system.sql("ALTER TABLE score_events DISABLE TRIGGER note_score_event")
+    system.sql("INSERT INTO score_events (user_id, points) VALUES ('ann', 5)")
+    system.sql("ALTER TABLE score_events ENABLE TRIGGER note_score_event")
+    system.sql("UPDATE score_events SET points = 6")
+    with system.worker():
+        until(
+            lambda: bool(system.sql("SELECT 1 FROM leaderboard_outbox WHERE error LIKE '%%grant_not_found%%'")),
+            "no error",
+        )
+        grant = {"grant_id": "score_events-1", "user_id": "ann", "amount": 5}
+        assert api.post(f"/v1/namespaces/{namespace}/grants", json=grant).status_code == 201
+        system.sql("UPDATE leaderboard_outbox SET error = NULL")
+        until(lambda: system.left() == 0, "the edit is not sent")
+    assert scores(api, namespace) == {"ann": 6}

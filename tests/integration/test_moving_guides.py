@@ -54,12 +54,12 @@ def test_a_guides_commands_bring_the_board_here(
             result = command_here(live_server.environment, *words)
             assert result.exit_code == 0, result.output
     assert len(imports) == 1
-    assert scores(api, dump.namespace) == dump.scores
+    assert scores(api, dump.namespace) == dict(dump.scores)
     again = import_here(live_server, *imports[0])
     assert (again.counts["new"], again.counts["there already"]) == (0, dump.grants)
     live_server.wait_flushed()
-    done = command_here(live_server.environment, "cutover", "--namespace", dump.namespace)
-    assert done.exit_code == 0, done.output
+    result = command_here(live_server.environment, "cutover", "--namespace", dump.namespace)
+    assert result.exit_code == 0, result.output
 
 
 def test_local_times_and_days_are_those_of_the_old_system(live_server: Any, api: httpx.Client, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class OldDump(NamedTuple):
 
     write: Callable[[Path], None]
     namespace: str
-    scores: dict[str, float]
+    scores: Mapping[str, float]
     grants: int
 
 

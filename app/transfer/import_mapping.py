@@ -26,7 +26,7 @@ _NO_TEXT = frozenset(("amount", "meta", "opening"))
 _NUMBER = re.compile(r"\+?(-?)0*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)", re.ASCII)
 _PLACE = re.compile(r"{([^{}]+)}")
 _TRUE, _FALSE = frozenset(("true", "t", "1", "yes")), frozenset(("false", "f", "0", "no", ""))
-_NULL = b"null"
+_NULL, _OFF = b"null", msgspec.Raw(b"false")
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -139,6 +139,8 @@ class GrantMapping:
                 grant[field] = token.decode()
             else:
                 grant[field] = value
+        if grant.get("opening") in (False, _OFF):
+            del grant["opening"]
         return grant
 
     def _read_time(self, line: int, grant: dict[str, Any]) -> bool:

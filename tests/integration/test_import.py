@@ -10,6 +10,7 @@ import httpx
 import pytest
 import zstandard
 
+from tests.support.command_here import command_here
 from tests.support.import_run import import_here, scores
 
 OLD = datetime(2019, 3, 4, 5, 6, 7, tzinfo=UTC).isoformat()
@@ -194,3 +195,19 @@ def test_a_dry_run_of_one_grant_is_refused(api: httpx.Client, space: str) -> Non
         "rejected": 0,
         "results": [{"status": "would_apply", "grant_id": "g1"}],
     }
+
+
+def test_what_was_exported_comes_in_again(live_server: Any, api: httpx.Client, names: Any, tmp_path: Path) -> None:
+    one, two = names.fresh(), names.fresh()
+    for name in (one, two):
+        api.put(f"/v1/namespaces/{name}", json={"accept_past": None, "scale": 1, "category_boards": True})
+    rows = [grant(i, category="=a", meta={"i": i}, amount=i - 4.5, source="-s") for i in range(30)]
+    assert api.post(f"/v1/namespaces/{one}/grants", json=rows).json()["applied"] == 30
+    live_server.wait_flushed()
+    for form in ("csv", "ndjson"):
+        path = tmp_path / f"grants.{form}"
+        done = command_here(live_server.environment, "export", "grants", "--namespace", one, "--output", str(path))
+        assert done.exit_code == 0, done.stderr
+        imported = import_here(live_server, path, "--namespace", two)
+        assert imported.counts["new" if form == "csv" else "there already"] == 30, imported.stdout
+    assert scores(api, two) == scores(api, one)

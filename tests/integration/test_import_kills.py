@@ -17,6 +17,7 @@ RULES: list[dict[str, Any]] = [
     {"aggregation": "latest", "tie_break": "granted_at", "streaks": True, "category_boards": True},
     {"aggregation": "best", "order": "asc", "tie_break": "earliest"},
     {"tie_break": "earliest", "streaks": True, "periods": ["all", "month", "week", "day", "hour"]},
+    {"streaks": True, "category_boards": True},
 ]
 
 
@@ -81,17 +82,19 @@ def compare_with_an_uninterrupted_one(
     assert verify(stack, whole, killed) == (0, [])
 
 
+@pytest.mark.parametrize(("rules", "kills"), [(RULES[0], 2), (RULES[-1], 1)], ids=str)
 def test_an_import_that_is_killed_ends_as_one_that_is_not(
-    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path, rules: dict[str, Any], kills: int
 ) -> None:
     pair = names.fresh(), names.fresh()
-    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=6_000, kills=2, **RULES[0])
+    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=5_000, kills=kills, **rules)
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("rules", RULES, ids=str)
 def test_an_import_that_is_killed_five_times(
     live_server: Any, api: httpx.Client, names: Any, tmp_path: Path, rules: dict[str, Any]
 ) -> None:
     pair = names.fresh(), names.fresh()
-    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=50_000, kills=5, **rules)
+    compare_with_an_uninterrupted_one(live_server, api, pair, tmp_path, rows=120_000, kills=5, **rules)

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.model.partition_lines import partitions_text
 from app.store import keys
 from tests.integration.test_cluster import NAMES, assert_verified, namespaces_of, stack_on
 from tests.support.redis_topologies import ValkeyCluster
@@ -52,17 +53,19 @@ def test_only_what_the_lost_nodes_held_waits(tmp_path: Path, is_home: bool) -> N
 
         others_are_served("2")
         lines = client.get("/readyz").json()["degraded"]
-        assert any(line.startswith(f"partitions {', '.join(map(str, lost))}: {silence}") for line in lines), lines
+        assert any(line.startswith(f"{partitions_text(lost)}: {silence}") for line in lines), lines
 
         def findings(code: int, *words: str) -> str:
             done = stack.run(*words)
             assert done.returncode == code, (words, done.stdout, done.stderr)
             return str(done.stdout + done.stderr)
 
-        for words in (["verify"], ["checkconfig"], ["recover"]):
-            text = findings(1, *words)
-            assert all(f"partition {p}: {silence}" in text for p in lost), text
-            assert f"partition {whole[0]}:" not in text
+        for command in ("verify", "checkconfig"):
+            text = findings(1, command)
+            assert f"{partitions_text(lost)}: {silence}" in text, "one line tells all of them"
+        text = findings(1, "recover")
+        assert all(f"partition {p}: {silence}" in text for p in lost), text
+        assert f"partition {whole[0]}:" not in text
         assert f"ready: 16 partitions\nnote: {silence}" in findings(0, "migrate")
         assert findings(0, "verify", "--namespace", others[0]).startswith("ok: ")
         findings(0, "recover", "--partition", str(whole[0]))

@@ -143,3 +143,18 @@ def test_an_edit_waits_for_the_import_of_its_event(api: httpx.Client, old: Any) 
         system.sql("UPDATE leaderboard_outbox SET error = NULL")
         until(lambda: system.left() == 0, "the edit is not sent")
     assert scores(api, namespace) == {"ann": 6}
+
+
+def test_an_edit_does_not_overtake_its_grant(api: httpx.Client, old: Any) -> None:
+    """While another worker has the grant's row, the edit is left alone."""
+    system, namespace = old
+    system.sql("INSERT INTO score_events (user_id, points) VALUES ('ann', 5)")
+    system.sql("UPDATE score_events SET points = 6")
+    system.sql("INSERT INTO score_events (user_id, points) VALUES ('bob', 7)")
+    with psycopg.connect(system.url) as other, system.worker():
+        other.execute("SELECT 1 FROM leaderboard_outbox WHERE op = 'grant' ORDER BY id LIMIT 1 FOR UPDATE")
+        until(lambda: system.left() == 2, "the grant of bob is not sent")
+        assert system.sql("SELECT op, error FROM leaderboard_outbox ORDER BY id") == [("grant", None), ("edit", None)]
+        other.rollback()
+        until(lambda: system.left() == 0, "the outbox is not emptied")
+    assert scores(api, namespace) == {"ann": 6, "bob": 7}

@@ -58,7 +58,11 @@ class Server:
             with connection:
                 try:
                     stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
-                    self.requests.append(stream.recv(65_536))
+                    request = b""
+                    # Who closes with something unread resets the connection, and the answer may be lost.
+                    while not request.endswith(b"\r\n\r\n" + MESSAGE.body) and (piece := stream.recv(65_536)):
+                        request += piece
+                    self.requests.append(request)
                     stream.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
                     stream.close()
                 except OSError:

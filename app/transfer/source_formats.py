@@ -37,6 +37,7 @@ def sniff_format(stream: io.BufferedReader) -> SourceFormat:
 def json_row(line: int, text: bytes) -> SourceRow:
     """A row of one JSON object. A row of refused text is the text, once it is mended."""
     try:
+        text.decode()  # `Raw` takes any bytes in a string, and whoever reads it later would fail on them.
         fields = _fields(text)
         if "refused_text" in fields and isinstance(inner := msgspec.json.decode(fields["refused_text"]), str):
             return json_row(line, inner.encode())
@@ -61,7 +62,8 @@ def ndjson_rows(stream: io.BufferedReader) -> Iterator[SourceRow]:
 
 
 def array_rows(stream: io.BufferedReader) -> Iterator[SourceRow]:
-    """The members of a JSON array. SourceFault where it is no array any more, which nothing can follow."""
+    """The members of a JSON array. SourceFault where it is no array any more, and for what follows its end: a second
+    array, of dumps that were joined, would be lost silently."""
     buffer, line, begun = b"", 1, False
     at = begin = depth = 0
     while block := stream.read1(_BLOCK_BYTES):
@@ -100,12 +102,22 @@ def array_rows(stream: io.BufferedReader) -> Iterator[SourceRow]:
                 line += buffer.count(b"\n", begin, at)
                 begin = at
                 if char == b"]":
+                    _check_end(stream, buffer[at:], line)
                     return
             elif not depth:
                 raise SourceFault(f"line {line}: is no JSON array any more")
         if at - begin > ROW_BYTES_MAX or len(buffer) - begin > 2 * ROW_BYTES_MAX:
             raise SourceFault(f"line {line}: a member is longer than {ROW_BYTES_MAX} bytes, or a quote is missing")
     raise SourceFault(f"line {line}: the array does not end: the file is cut off")
+
+
+def _check_end(stream: io.BufferedReader, rest: bytes, line: int) -> None:
+    """Reads to the end of the source, so that a pack that is cut off is told, too. SourceFault if there is text."""
+    while True:
+        if rest.strip():
+            raise SourceFault(f"line {line}: something follows the end of the array: import one array at a time")
+        if not (rest := stream.read1(_BLOCK_BYTES)):
+            return
 
 
 def _string_end(buffer: bytes, at: int) -> int | None:

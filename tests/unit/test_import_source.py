@@ -26,11 +26,13 @@ def lines_of(rows: Iterator[SourceRow]) -> list[tuple[int, bool]]:
 
 
 def test_the_lines_of_an_array_are_those_of_its_members() -> None:
-    text = '[\n {"a": "x,]\\"}",\n  "b": [1, {"c": 2}]},\n\n  {"a": 1}, 7\n, {"a": "é"}]\n ignored'
+    text = '[\n {"a": "x,]\\"}",\n  "b": [1, {"c": 2}]},\n\n  {"a": 1}, 7\n, {"a": "é"}]\n'
     assert lines_of(array_rows(stream(text))) == [(2, True), (5, True), (5, False), (6, True)]
 
 
-@pytest.mark.parametrize("text", ['[{"a": 1}', "x", '[{"a": "' + "b" * 3 * ROW_BYTES_MAX, "[1}"])
+@pytest.mark.parametrize(
+    "text", ['[{"a": 1}', "x", '[{"a": "' + "b" * 3 * ROW_BYTES_MAX, "[1}", "[1]\n[2]", "[1]" + " " * 99_999 + "x"]
+)
 def test_an_array_that_is_none_is_a_fault(text: str) -> None:
     with pytest.raises(SourceFault):
         list(array_rows(stream(text)))
@@ -45,8 +47,9 @@ def test_an_array_may_be_cut_anywhere_between_two_reads() -> None:
             return True
 
         def readinto(self, buffer: Any) -> int:
-            buffer[:1], self._text = self._text[:1], self._text[1:]
-            return int(bool(buffer[:1].tobytes().strip(b"\0")))
+            drop, self._text = self._text[:1], self._text[1:]
+            buffer[: len(drop)] = drop
+            return len(drop)
 
     text = b'\xef\xbb\xbf [{"a": "\\\\\\"[{"}, {"a": {"b": "}"}},\n{"a": 2}]'
     rows = list(array_rows(io.BufferedReader(Drops(text), 1)))
@@ -54,6 +57,12 @@ def test_an_array_may_be_cut_anywhere_between_two_reads() -> None:
         msgspec.Raw(text) for text in (b'"\\\\\\"[{"', b'{"b": "}"}', b"2")
     ]
     assert [row.line for row in rows] == [1, 1, 2]
+
+
+def test_a_row_that_is_not_utf_8_leaves_the_others() -> None:
+    text = b'{"a":1}\n{"a":"\xff"}\n{"a":2}\n'
+    assert lines_of(ndjson_rows(stream(text))) == [(1, True), (2, False), (3, True)]
+    assert lines_of(array_rows(stream(b'[{"a":1},{"a":"\xff"}]'))) == [(1, True), (1, False)]
 
 
 def test_a_long_line_and_a_bad_one_leave_the_others() -> None:

@@ -40,9 +40,12 @@ class TimeReader:
         if self._form == "iso" and _ZONED.fullmatch(text):
             return ReadTime(text)  # The server reads it, and says what is wrong with it.
         try:
-            moment = self._parse(text)
-        except (ValueError, OverflowError):
+            return self._in_utc(text, self._parse(text))
+        except (ValueError, OverflowError):  # Year 1 of a zone may be before all years in UTC.
             raise _not_a_time(text, self._form) from None
+
+    def _in_utc(self, text: str, moment: datetime) -> ReadTime:
+        """OverflowError, RowRefused."""
         if moment.tzinfo is not None:
             return ReadTime(_format(moment), moment)
         if self._zone is None:

@@ -43,6 +43,8 @@ def json_row(line: int, text: bytes) -> SourceRow:
             return json_row(line, inner.encode())
     except (msgspec.DecodeError, UnicodeError) as error:
         return SourceRow(line, None, text, f"is no JSON object: {error}")
+    except RecursionError:
+        return SourceRow(line, None, text, "is no JSON object that can be read: it is too deep")
     return SourceRow(line, fields, text)
 
 
@@ -139,11 +141,13 @@ def csv_rows(
     stream: io.BufferedReader, delimiter: str, *, encoding: str = "utf-8-sig", is_raw: bool = False
 ) -> Iterator[SourceRow]:
     """The rows of a CSV with a header. is_raw: an apostrophe before a formula stays. SourceFault for a header that
-    cannot be read."""
+    cannot be read, and where the encoding is another one."""
     csv.field_size_limit(_CELL_CHARS_MAX)
     text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
     try:
         yield from _csv_rows(text, delimiter, is_raw=is_raw)
+    except UnicodeDecodeError as error:
+        raise SourceFault(f"is not {encoding}: {error.reason}; give its --encoding") from None
     finally:
         text.detach()  # Else the end of the rows would close the file.
 

@@ -65,6 +65,30 @@ def test_a_row_that_is_not_utf_8_leaves_the_others() -> None:
     assert lines_of(array_rows(stream(b'[{"a":1},{"a":"\xff"}]'))) == [(1, True), (1, False)]
 
 
+def test_a_row_that_is_too_deep_leaves_the_others() -> None:
+    text = '{"a":' + "[" * 100_000 + "]" * 100_000 + '}\n{"a":2}\n'
+    assert lines_of(ndjson_rows(stream(text))) == [(1, False), (2, True)]
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfea\0\n\0b", b"\xff\xfe\0\xd8a\0"])
+def test_a_csv_of_another_encoding_is_a_fault(text: bytes) -> None:
+    with pytest.raises(SourceFault, match="utf-16"):
+        list(csv_rows(stream(text), ",", encoding="utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("Europe/Berlin", "0001-01-01T00:00:00"),
+        ("America/New_York", "9999-12-31T23:59:59"),
+        ("UTC", "0001-01-01 00:00 +01:00"),
+    ],
+)
+def test_a_local_time_beyond_all_years_is_refused(zone: str, text: str) -> None:
+    with pytest.raises(RowRefused, match="is not a time"):
+        TimeReader("iso", ZoneInfo(zone)).read(text)
+
+
 def test_a_long_line_and_a_bad_one_leave_the_others() -> None:
     text = '{"a":1}\n{"a":"' + "x" * ROW_BYTES_MAX + '"}\n\nnonsense\n{"a":2}'
     assert lines_of(ndjson_rows(stream(text))) == [(1, True), (2, False), (4, False), (5, True)]

@@ -64,7 +64,10 @@ def mutants(_seed: int) -> tuple[dict[str, str], list[str]]:
 
 def on_nodes(kind: str) -> Round:
     """The integration tests with every system on a Redis of several nodes; the exempt ones are listed at its end."""
-    return lambda _seed: ({"TEST_REDIS": kind}, [*PYTEST, "-n", "2", "--dist", "worksteal", "tests/integration"])
+    return lambda _seed: (
+        {"TEST_REDIS": kind},
+        [*PYTEST, "-n", "2", "--dist", "worksteal", "tests/integration", "tests/webhooks"],
+    )
 
 
 PARTS: dict[str, Round] = {

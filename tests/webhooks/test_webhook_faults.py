@@ -5,7 +5,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,24 +17,6 @@ from tests.support.launcher import launcher
 from tests.support.receiver import Receiver, endless, hang_up, slow, status
 from tests.support.waits import until
 from tests.support.webhooks import SETTINGS, Hook, arrive
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with stack.client() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 def test_a_redirect_is_not_followed(api: httpx.Client, receiver: Receiver, names: Names) -> None:

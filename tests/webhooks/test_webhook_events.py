@@ -1,36 +1,15 @@
 """What webhooks are told: each type of event, who is left out, rank events, drift."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from app.store import keys
-from tests.conftest import Names, Stack, running_stack
+from tests.conftest import Names, Stack
 from tests.support.receiver import Receiver, status
 from tests.support.sealed_namespace import DAY, MONTH, Space
 from tests.support.waits import until
-from tests.support.webhooks import SETTINGS, Hook, arrive
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with stack.client() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
+from tests.support.webhooks import Hook, arrive
 
 CORRECTIONS = ["edited", "voided", "restored"]
 

@@ -1,34 +1,14 @@
 """Webhooks over HTTP and by command: who may make and see them, secrets, and what is refused."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
-from tests.conftest import Names, Stack, running_stack
+from tests.conftest import Names, Stack
 from tests.support.receiver import Receiver, status
 from tests.support.waits import until
 from tests.support.webhooks import SETTINGS, Hook, arrive
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with stack.client() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 def body_of(namespaces: str) -> dict[str, object]:

@@ -1,32 +1,11 @@
 """Webhooks, from a grant to a receiver on this machine."""
 
-from collections.abc import Iterator
-
 import httpx
-import pytest
 
-from tests.conftest import Names, Stack, running_stack
+from tests.conftest import Names
 from tests.support.receiver import Receiver, status
 from tests.support.waits import until
-from tests.support.webhooks import SETTINGS, Hook, arrive
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("hooks"), tmp_path_factory, SETTINGS) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with stack.client() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
+from tests.support.webhooks import Hook, arrive
 
 
 def test_a_grant_comes_signed_as_the_library_expects_it(api: httpx.Client, receiver: Receiver, names: Names) -> None:

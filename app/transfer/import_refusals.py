@@ -48,7 +48,8 @@ class RefusalFile:
         if size:
             self._file = path.open("r+b")
             if form is not None:
-                head = self._file.readline().decode(form.encoding)
+                with path.open(encoding=form.encoding, newline="") as text:
+                    head = text.readline()
                 self._columns = next(csv.reader([head], delimiter=form.delimiter))
             self._file.truncate(size)
             self._file.seek(size)
@@ -88,6 +89,8 @@ class RefusalFile:
         text = io.StringIO()
         writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
         fields = dict(_plain(refusal.row.fields)) if refusal.row.fields is not None else {}
+        # A byte order mark stands once, at the beginning: before a later row it would be part of its first cell.
+        mark = b"" if self._columns is None else "".encode(form.encoding)
         if self._columns is None:
             if refusal.row.columns:
                 self._columns = [*(name for name in refusal.row.columns if name not in REFUSED_FIELDS), *REFUSED_FIELDS]
@@ -99,7 +102,7 @@ class RefusalFile:
             cells["refused_text"] = refusal.row.text.decode(errors="replace")
         values = [cells.get(name, "") for name in self._columns]
         writer.writerow(values if form.is_raw else [_cell(value) for value in values])
-        return text.getvalue().encode(form.encoding, errors="surrogateescape")
+        return text.getvalue().encode(form.encoding, errors="surrogateescape").removeprefix(mark)
 
 
 def _cell(text: str) -> str:

@@ -102,7 +102,15 @@ class RefusalFile:
             cells["refused_text"] = refusal.row.text.decode(errors="replace")
         values = [cells.get(name, "") for name in self._columns]
         writer.writerow(values if form.is_raw else [_cell(value) for value in values])
-        return text.getvalue().encode(form.encoding, errors="surrogateescape").removeprefix(mark)
+        return _encoded(text.getvalue(), form.encoding).removeprefix(mark)
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Text as bytes. What the encoding does not know, as a reason may hold it, is told as an escape."""
+    try:
+        return text.encode(encoding, errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(encoding, errors="backslashreplace")
 
 
 def _cell(text: str) -> str:

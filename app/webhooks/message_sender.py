@@ -30,8 +30,6 @@ ANSWER_BYTES_MAX = 4_096
 ADDRESSES_MAX = 4
 #: Seconds that a receiver may ask for by Retry-After.
 RETRY_AFTER_S_MAX = 3_600.0
-#: What a receiver, or the way there, may cause.
-FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError, ssl.SSLError)
 #: Digits of a Retry-After: more than 11 days are none.
 _RETRY_DIGITS_MAX = 6
 _NAME_FAULT = "its name cannot be looked up"

@@ -10,7 +10,7 @@ from app.transfer.source import SourceOptions, open_source
 from app.transfer.source_row import SourceFault
 
 COLUMNS = LegacyColumns()
-PACKED = gzip.compress(b"user_id,score\n" + b"ann,5\n" * 100)
+PACKED = gzip.compress(b"user_id,score\n" + b"ann,5\n" * 100, mtime=0)
 
 
 def lines_of(folder: Path, text: bytes, columns: LegacyColumns = COLUMNS, encoding: str | None = None) -> list[object]:
@@ -55,7 +55,11 @@ def test_a_packed_table_and_another_encoding_are_read(tmp_path: Path) -> None:
     assert lines_of(tmp_path, latin, encoding="latin-1") == [LegacyRow(2, "j\u00fcrgen", Decimal(5))]
 
 
-@pytest.mark.parametrize("text", [b"", b"name,score\nann,5\n", PACKED[:-12], PACKED[:20] + b"x" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"name,score\nann,5\n", PACKED[:-12], PACKED[:20] + b"x" * 9],
+    ids=["nothing", "no user", "cut off", "broken"],
+)
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(SourceFault):
         lines_of(tmp_path, text)

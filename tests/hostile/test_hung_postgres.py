@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +10,9 @@ import psycopg
 import pytest
 
 from app.routes import ROUTES
+from tests.conftest import running_stack
 from tests.support.frozen_postgres import frozen
+from tests.support.webhooks import SETTINGS
 
 #: Seconds that an answer may take on a noisy machine: 3 s for a connection and 3 s for the statement on it, and what is
 #: read before.
@@ -33,6 +36,14 @@ WRITES: dict[tuple[str, str], tuple[str, Any]] = {
         "/v1/namespaces/n/corrections",
         [{"grant_id": "g1", "amount": 6}],
     ),
+    ("PUT", "/v1/namespaces/{namespace}/imports/{import_id}"): ("/v1/namespaces/n/imports/i", None),
+    ("DELETE", "/v1/namespaces/{namespace}/imports/{import_id}"): ("/v1/namespaces/n/imports/i", None),
+    ("PUT", "/v1/webhooks/{id}"): (
+        "/v1/webhooks/w",
+        {"url": "https://example.com/hook", "namespaces": "n", "types": ["granted"]},
+    ),
+    ("DELETE", "/v1/webhooks/{id}"): ("/v1/webhooks/w", None),
+    ("POST", "/v1/webhooks/{id}/resend"): ("/v1/webhooks/w/resend", {"state": "dead"}),
 }
 #: Routes that only read, and those that write into Redis alone.
 WITHOUT_POSTGRES = {
@@ -48,8 +59,10 @@ def test_every_route_that_writes_is_listed() -> None:
 
 
 @pytest.mark.timeout(180)
-def test_every_write_is_answered_in_time_while_postgres_hangs(own_stack: Any) -> None:
-    with own_stack.client() as client:
+def test_every_write_is_answered_in_time_while_postgres_hangs(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running_stack(tmp_path, tmp_path_factory, SETTINGS) as own_stack, own_stack.client() as client:
         for method, path, body in (
             ("PUT", "/v1/namespaces/n", {}),
             ("POST", "/v1/namespaces/n/grants", GRANT),

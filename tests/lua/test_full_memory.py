@@ -48,7 +48,9 @@ def test_a_flush_records_and_trims(partition: Any) -> None:
         partition.call(partition.entry(f"g{i}"))
     with full(partition.store) as bounded:
         if bounded:
-            by_name = r"unwritable: Redis is full: it uses \d+\.\d MiB, its maxmemory is 0\.0 MiB; raise maxmemory"
+            by_name = (
+                r"Redis takes no writes: Redis is full: it uses \d+\.\d MiB, its maxmemory is 0\.0 MiB; raise maxmemory"
+            )
             with pytest.raises(CallRefused, match=by_name):
                 partition.call(partition.entry("more"))
             with pytest.raises(CallRefused, match=by_name):

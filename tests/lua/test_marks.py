@@ -40,7 +40,7 @@ def test_what_a_rebuild_wrote_hides_no_loss(partition: Partition) -> None:
     partition.store.xtrim(keys.log(P), maxlen=0)
     partition.store.hset(keys.meta(P), fields.FLUSHED, "5-2")
     partition.head = PartitionHead(5, "1", 0, (1, 2, b"0" * 16))
-    with pytest.raises(CallRefused, match="lost_tail: 1-2 is acknowledged, epoch 5 began behind seq 1"):
+    with pytest.raises(CallRefused, match="Redis lost entries: 1-2 is acknowledged, epoch 5 began behind seq 1"):
         partition.call(partition.entry("c"))
 
 
@@ -85,7 +85,7 @@ def test_who_remembers_more_of_an_earlier_epoch_than_the_next_one_began_with_kno
     content = entries[min(known[1], 3) - 1].content
     partition.head = PartitionHead(2, "1", 0, (*known, content))
     if is_lost:
-        with pytest.raises(CallRefused, match="lost_tail"):
+        with pytest.raises(CallRefused, match="Redis lost entries"):
             partition.call(partition.entry("d"))
     else:
         assert partition.codes(partition.entry("d")) == ["applied"]

@@ -219,7 +219,7 @@ def test_what_is_not_what_it_should_be_is_met_before_the_first_write(partition: 
     if planted == "score":
         assert partition.codes(bundle[0]) == ["corrupt"]
     else:
-        with pytest.raises(CallRefused, match="corrupt"):
+        with pytest.raises(CallRefused, match="damaged in Redis"):
             partition.call(*bundle)
     assert partition.dump() == before
 

@@ -116,10 +116,12 @@ def test_a_message_is_given_up_after_three_days_and_may_be_sent_once_more(
     receiver.behave = status(204)
     until(lambda: receiver.grant_ids()[-1] == "g2", "it goes on", seconds=20)
     (dead,) = hook.deliveries(state="dead")
+    before = len(receiver.grant_ids())
     answer = api.post(f"{hook.path}/resend", json={"state": "dead"})
     assert (answer.status_code, answer.json()) == (202, {"message_ids": [dead["message_id"]]})
-    until(lambda: receiver.grant_ids()[-1] == "g1", "it is sent once more", seconds=20)
-    assert receiver.deliveries[-1].message_id == dead["message_id"]
+    # g2 may have met the receiver while that still refused all: then it comes once more, too.
+    until(lambda: "g1" in receiver.grant_ids()[before:], "it is sent once more", seconds=20)
+    assert dead["message_id"] in {delivery.message_id for delivery in receiver.deliveries[before:]}
     until(lambda: hook.deliveries(state="dead") == [], "it is noted")
 
 

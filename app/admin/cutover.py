@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -24,6 +24,12 @@ from .state_gate import Gate
 
 #: Seconds for which a comparison says that both sides agree: writes go on, and an import may too.
 COMPARISON_S_MAX = 900.0
+#: Seconds since the dump's time, unless the operator says more: a dump and its comparison take some minutes.
+DUMP_S_MAX = 900.0
+#: Minutes that an operator may let pass instead: what was granted after the dump is compared with nothing.
+DUMP_MINUTES_MAX = 24 * 60
+#: Seconds by which the other system's clock may be ahead of Postgres' one.
+_CLOCK_S_MAX = 60.0
 #: Seconds that a cut-over waits for the ledger to have every entry: writes come all the time, and now and then it has.
 LAG_S_MAX = 10.0
 #: Seconds between two looks at that.
@@ -52,6 +58,14 @@ class CutPoint:
     was_so: bool = False
 
 
+class Bounds(NamedTuple):
+    """What a comparison must show. max_diff: the difference of a score that is let pass; dump_s_max: how many seconds
+    ago the dump may have been taken."""
+
+    max_diff: Decimal = Decimal(0)
+    dump_s_max: float = DUMP_S_MAX
+
+
 class Cutover:
     """Changes the mode of a namespace, and its events tell so, in one transaction; then servers are told. actor: who
     does it. StoreUnavailable, Recovering, RedisRefused."""
@@ -62,7 +76,7 @@ class Cutover:
         self._gate = gate
         self._actor = actor
 
-    async def go_live(self, name: str, max_diff: Decimal, *, is_rehearsal: bool = False) -> CutPoint:
+    async def go_live(self, name: str, bounds: Bounds, *, is_rehearsal: bool = False) -> CutPoint:
         """Shadow becomes live. is_rehearsal: only the conditions are looked at. NamespaceNotFound, CutoverError."""
         await self._gate.check()
         for _ in range(_TRIES_MAX):
@@ -71,19 +85,22 @@ class Cutover:
             last = await self._last_event(namespace)
             if namespace.rules.mode == "live" and last is not None and last["type"] == CUT_OVER:
                 return CutPoint(last["epoch"], last["seq"], was_so=True)
+            lacks = _mode_lacks(namespace, "shadow")
+            # What takes long comes first: a comparison that is made meanwhile is the one that counts.
+            place = None if lacks else await self._settled_place(namespace)
+            if place is None and not lacks:
+                lacks = [f"the ledger lags behind the log: lag_seq was not 0 for {LAG_S_MAX:g} s"]
             comparison = await self._postgres.fetch_one("get_latest_comparison", namespace.id)
-            place = await self._settled_place(namespace)
-            lacks = [*_mode_lacks(namespace, "shadow"), *_comparison_lacks(comparison, max_diff)]
-            lacks += (
-                [] if place is not None else [f"the ledger lags behind the log: lag_seq was not 0 for {LAG_S_MAX:g} s"]
-            )
+            lacks += _comparison_lacks(comparison, bounds)
             if lacks or place is None or comparison is None:
                 raise CutoverError(*lacks)
             body = {
                 "epoch": place.epoch,
                 "seq": place.seq,
                 "comparison": comparison["id"],
-                "max_diff": max_diff,
+                "as_of": comparison["as_of"],
+                "max_diff": bounds.max_diff,
+                "max_age_s": bounds.dump_s_max,
                 "largest_difference": comparison["largest_difference"],
             }
             if is_rehearsal or await self._change(row, namespace, "live", CUT_OVER, body):
@@ -134,7 +151,8 @@ class Cutover:
     async def _change(
         self, row: asyncpg.Record, namespace: Namespace, mode: str, event: str, body: dict[str, Any]
     ) -> bool:
-        """Records the mode and both events, and publishes. False where somebody else was faster."""
+        """Records the mode and both events, and publishes. False where somebody else was faster, or compared once
+        more."""
         rules: Rules = msgspec.structs.replace(namespace.rules, mode=mode)
         clock = await self._postgres.fetch_one("get_current_time")
         assert clock is not None
@@ -143,6 +161,10 @@ class Cutover:
         change = {"previous_rules": rules_body(namespace.rules), "rules": rules_body(rules)}
         texts = _encode(rules).decode(), _encode(change).decode()
         async with self._postgres.transaction() as fetch:
+            await fetch("lock_namespaces", [namespace.id])
+            latest = next(iter(await fetch("get_latest_comparison", namespace.id)), None)
+            if event == CUT_OVER and (latest is None or latest["id"] != body["comparison"]):
+                return False
             update = (texts[0], namespace.partition, self._actor, texts[1], reach, from_micros(now))
             changed = await fetch("update_namespace", namespace.id, namespace.version, *update)
             if not changed:
@@ -176,20 +198,27 @@ def _mode_lacks(namespace: Namespace, mode: str) -> list[str]:
     return [f"{namespace.name} is in mode {namespace.rules.mode}, and not in mode {mode}"]
 
 
-def _comparison_lacks(comparison: asyncpg.Record | None, max_diff: Decimal) -> list[str]:
+def _comparison_lacks(comparison: asyncpg.Record | None, bounds: Bounds) -> list[str]:
     """Why a comparison does not show that both sides agree."""
     if comparison is None:
         return ["nothing was compared: run leaderboard compare --as-of with the time of the dump"]
     lacks = []
     if comparison["age_s"] > COMPARISON_S_MAX:
-        minutes = comparison["age_s"] / 60
-        lacks.append(
-            f"the last comparison is {minutes:,.0f} minutes old; it must be younger than {COMPARISON_S_MAX / 60:g}"
-        )
-    if comparison["largest_difference"] > max_diff:
-        lacks.append(f"a score differs by {comparison['largest_difference']:f}, more than {max_diff:f}")
+        lacks.append(_too_old("last comparison", comparison["age_s"], COMPARISON_S_MAX))
+    if comparison["dump_age_s"] > bounds.dump_s_max:
+        lacks.append(_too_old("dump that was compared last", comparison["dump_age_s"], bounds.dump_s_max))
+    if comparison["dump_age_s"] < comparison["age_s"] - _CLOCK_S_MAX:
+        lacks.append("the last comparison is as of a moment that was still to come: is the zone of --as-of right?")
+    if not comparison["common_users"]:
+        lacks.append("no user is on both sides of the last comparison")
+    if comparison["largest_difference"] > bounds.max_diff:
+        lacks.append(f"a score differs by {comparison['largest_difference']:f}, more than {bounds.max_diff:f}")
     if comparison["unclear"]:
         lacks.append(
             f"unclear in the other system: {count_text(comparison['unclear'], 'score')}: see what compare printed"
         )
     return lacks
+
+
+def _too_old(what: str, age_s: float, bound_s: float) -> str:
+    return f"the {what} is {age_s / 60:,.0f} minutes old; it must be younger than {bound_s / 60:g}"

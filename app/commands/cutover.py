@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..admin.cutover import DUMP_MINUTES_MAX, DUMP_S_MAX, Bounds, CutoverError, CutPoint
 from ..admin.cutover import Cutover as Work
-from ..admin.cutover import CutoverError, CutPoint
 from ..admin.state_gate import CommandGate
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
@@ -26,24 +26,27 @@ _ACTOR = "cli"
 def cutover(
     namespace: Annotated[str, typer.Option(help="The namespace.")],
     max_diff: Annotated[str, typer.Option(help="The difference of a score that is let pass.")] = "0",
+    max_age: Annotated[
+        int, typer.Option(min=1, max=DUMP_MINUTES_MAX, help="Minutes that may have passed since the dump's time.")
+    ] = int(DUMP_S_MAX // 60),
     back: Annotated[bool, typer.Option("--back", help="Live becomes shadow again.")] = False,
     rehearse: Annotated[bool, typer.Option("--dry-run", help="Only tells what is lacking.")] = False,
 ) -> None:
     """Shadow mode becomes live: boards are read by all who may. It needs a comparison of the last 15 minutes, made as
-    of a dump's time, without a difference above --max-diff, and a ledger that has every entry. With --back live becomes
-    shadow, and the command is printed that exports what came since for the other system. Exit 1 where something is
-    lacking."""
+    of the time of a dump that is no older than --max-age, without a difference above --max-diff, and a ledger that has
+    every entry. With --back live becomes shadow, and the command is printed that exports what came since for the other
+    system. Exit 1 where something is lacking."""
     if back and rehearse:
         raise typer.BadParameter("--back has no conditions to look at", param_hint="--dry-run")
     try:
-        bound = parse_max_diff(max_diff)
+        bounds = Bounds(parse_max_diff(max_diff), max_age * 60.0)
     except Invalid as error:
         raise typer.BadParameter(str(error)) from None
     try:
         if back:
             _print_back(namespace, _run(lambda work: work.go_back(namespace)))
         else:
-            place = _run(lambda work: work.go_live(namespace, bound, is_rehearsal=rehearse))
+            place = _run(lambda work: work.go_live(namespace, bounds, is_rehearsal=rehearse))
             _print_live(namespace, place, is_rehearsal=rehearse)
     except CutoverError as error:
         raise FindingError(*error.lacks) from None

@@ -210,11 +210,14 @@ class CutoverEvent(AuditEvent, frozen=True, kw_only=True, tag_field="type"):
 
 class CutOver(CutoverEvent, frozen=True, kw_only=True, tag="cut_over"):
     """A namespace went from shadow mode to live, because its scores agreed with another system's: the number of the
-    comparison, the largest difference there, and the one that was let pass."""
+    comparison, the time of the dump, the largest difference there, and the one that was let pass. max_age_s: how many
+    seconds ago the dump might have been taken."""
 
     comparison: int
     max_diff: Number
     largest_difference: Number
+    as_of: datetime | None = None
+    max_age_s: Number | None = None
 
 
 class CutBack(CutoverEvent, frozen=True, kw_only=True, tag="cut_back"):

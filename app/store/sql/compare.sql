@@ -73,17 +73,21 @@ FROM (SELECT
 WHERE difference <> 0 GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: record_comparison
--- Keeps what a comparison found, without names of users. O(log n).
+-- Keeps what a comparison found, without names of users; no row where the namespace was deleted meanwhile. The lock makes
+-- it wait for a cut-over that goes by the comparison before. O(log n).
+WITH locked AS MATERIALIZED (SELECT id FROM namespaces WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
 INSERT INTO comparisons (namespace_id, "window", category, source, as_of, partition, epoch, seq, max_diff, largest_difference,
                          findings, figures)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json) RETURNING id, compared_at;
+SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json FROM locked RETURNING id, compared_at;
 
 -- name: get_latest_comparison
 -- The latest comparison of a namespace's board of all time that was made as of a moment, and how many seconds ago. unclear:
--- users and lines of which the other system's score is not known. O(log n + comparisons of other boards since).
+-- users and lines of which the other system's score is not known; common_users: those of both sides. O(log n + comparisons of other boards since).
 SELECT id, compared_at, as_of, epoch, seq, max_diff, largest_difference, findings,
        (figures ->> 'conflicting')::bigint + (figures ->> 'unreadable')::bigint AS unclear,
-       extract(epoch FROM clock_timestamp() - compared_at)::float8 AS age_s
+       (figures ->> 'equal')::bigint + (figures ->> 'differing')::bigint AS common_users,
+       extract(epoch FROM clock_timestamp() - compared_at)::float8 AS age_s,
+       extract(epoch FROM clock_timestamp() - as_of)::float8 AS dump_age_s
 FROM comparisons WHERE namespace_id = $1 AND "window" = 'all' AND category IS NULL AND as_of IS NOT NULL
 ORDER BY compared_at DESC LIMIT 1;
 

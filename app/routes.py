@@ -118,7 +118,8 @@ ROUTES = (
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
           "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
-          "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE), has_csv=True),
+          "Grants that count, in quarantine, or of one source",
+          query=("state", "source", "source_id", *_RANGE, *_PAGE), has_csv=True),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
           "Grant across namespaces", query=("atomic", "rank", "backfill", "dry_run", "ack"),
           body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),

@@ -100,6 +100,40 @@ def test_grants_of_one_source_are_listed_in_their_current_state(quarantine: Spac
     assert quarantine.open() == ["q2"]
 
 
+def test_grants_that_count_are_walked_user_by_user(quarantine: Space) -> None:
+    """Pages of every size come to the same; a voided grant, one in quarantine and one of another time or source are
+    looked at and not shown."""
+    api, url = quarantine.api, quarantine.url
+    for i in range(12):
+        quarantine.grant(
+            f"g{i}", 5, user_id=f"u{i % 3}", source="race", granted_at=f"2024-05-{i + 10}T12:00:00Z", meta={"i": i}
+        )
+    quarantine.grant("late", 5, user_id="u1", source="race", granted_at="2024-06-01T00:00:00Z")
+    quarantine.grant("early", 5, user_id="other", source="race", granted_at="2024-05-09T00:00:00Z")
+    quarantine.grant("quiz", 5, user_id="u1", source="quiz", source_id="7", granted_at="2024-05-12T00:00:00Z")
+    quarantine.grant("waits", 10, user_id="u2", source="race", granted_at="2024-05-12T00:00:00Z")
+    assert api.delete(f"{url}/grants/g5").status_code == 200
+    assert api.patch(f"{url}/grants/g6", json={"amount": 6, "granted_at": "2024-05-30T12:00:00Z"}).status_code == 200
+    stretch = {"state": "live", "since": "2024-05-10T00:00:00Z", "until": "2024-06-01T00:00:00Z"}
+    expected = ["g6", "g9", "g3", "g0", "g10", "g7", "g4", "g1", "g11", "g8", "g2"]
+    assert quarantine.listed(source="race", **stretch) == expected
+    for limit in (1, 2, 3, 5):
+        names, query = [], {"source": "race", "limit": limit, **stretch}
+        while True:
+            page = quarantine.page(**query)
+            names += [grant["grant_id"] for grant in page["grants"]]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert names == expected
+    first = quarantine.page(source="race", **stretch)["grants"][0]
+    assert (first["amount"], first["revision"], first["meta"]) == (6, 2, {"i": 6})
+    assert quarantine.listed(**stretch) == [*expected[:4], "g10", "g7", "g4", "quiz", *expected[7:]]
+    assert quarantine.listed(state="live", source="quiz", source_id="7") == ["quiz"]
+    assert quarantine.listed(state="live", source="quiz", source_id="8") == []
+    assert quarantine.listed(state="live", until="2024-05-09T00:00:00.000001Z") == ["early"]
+
+
 def test_users_are_named_as_a_writer_knows_them(quarantine: Space, api: httpx.Client) -> None:
     user = f"hidden-{quarantine.url.rpartition('/')[2]}"
     for user_id in (user, f"{user}-gone"):
@@ -114,6 +148,13 @@ def test_users_are_named_as_a_writer_knows_them(quarantine: Space, api: httpx.Cl
         ({}, "?state"),
         ({"state": "open"}, "?state"),
         ({"state": ""}, "?state"),
+        ({"state": "quarantined", "since": "2024-05-10T00:00:00Z"}, "?since"),
+        ({"source": "race", "source_id": "1", "until": "2024-05-10T00:00:00Z"}, "?until"),
+        ({"state": "live", "since": "yesterday"}, "?since"),
+        ({"state": "live", "source_id": "1"}, "?source"),
+        ({"state": "live", "source": ""}, "?source"),
+        ({"state": "live", "cursor": "LTE"}, "?cursor"),
+        ({"state": "live", "cursor": "MSAyIHg"}, "?cursor"),
         ({"source": "race"}, "?source_id"),
         ({"state": "quarantined", "source_id": "1"}, "?source"),
         ({"source": "", "source_id": "1"}, "?source"),

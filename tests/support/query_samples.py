@@ -95,6 +95,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_quarantined_grants": (SPACE, 0, 101),
     "get_quarantined_grants_of_source": (SPACE, 0, 101, "race", "s1"),
     "get_grants_of_source": (SPACE, 100, 101, "race", "s1"),
+    "get_live_grants_in_turn": (SPACE, "2026-01-05T00:00:00Z", AT, 5, LATEST, 0, 100, "race", NONE),
     "get_live_grants": (SPACE, "u1", 0, "all", EARLIEST, "2026-01-05T00:00:00Z", 100, 101),
     "get_best_grants": (BEST_SPACE, "u1", 1, "2026-01", LATEST, 0, 101),
     "delete_live_grants": SPAN,

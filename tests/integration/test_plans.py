@@ -217,5 +217,26 @@ def test_what_was_decided_costs_the_list_of_quarantine_nothing(db: psycopg.Conne
             assert pages_of(plan) < 300
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("source", ["race", "none"])
+def test_a_page_of_grants_that_count_costs_the_same_wherever_it_lies(
+    db: psycopg.Connection[Any], mode: str, source: str
+) -> None:
+    """Of the first user's 10,000 grants and of three thousand users' others only those of the time are looked at, and
+    no more than a page of them, also where none is of the source."""
+    for since, until, user in (
+        (EARLIEST, LATEST, 0),
+        ("2026-01-07T00:00:00Z", LATEST, 0),
+        ("2026-01-14T00:00:00Z", "2026-01-14T00:30:00Z", 2),
+        (EARLIEST, "2026-01-01T00:10:00Z", 2_000),
+    ):
+        args = (SPACE, since, until, user, LATEST, 0, 100, source, None)
+        plan = plan_of(db, "get_live_grants_in_turn", args, mode)
+        assert plan["Actual Rows"] == 100, (since, until, user)
+        # A row or none of each user, the next user, later corrections of it, and the grant that it corrects.
+        assert rows_read(plan, "ledger") <= 100 * 5, (since, until, user)
+        assert pages_of(plan) < 100 * 16, (since, until, user)
+
+
 def test_the_tables_are_of_known_size(db: psycopg.Connection[Any]) -> None:
     assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 1").fetchone() == (GRANTS + GRANTS // 10,)

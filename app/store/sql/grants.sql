@@ -90,14 +90,16 @@ ORDER BY l.seq;
 -- so that grants outside of the time cost nothing. O(log n) a row. The rows are in the order of the walk: sorting them
 -- would walk to its end.
 WITH RECURSIVE users_in_turn AS (
-    (SELECT user_number FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number >= $4
-     ORDER BY namespace_id, user_number LIMIT 1)
+    SELECT namespace_id, user_number FROM (
+        SELECT namespace_id, user_number FROM ledger
+        WHERE partition = partition_of($1) AND (namespace_id, user_number) >= ($1, $4)
+        ORDER BY namespace_id, user_number LIMIT 1) AS n WHERE namespace_id = $1
     UNION ALL
-    SELECT n.user_number FROM users_in_turn t
+    SELECT n.namespace_id, n.user_number FROM users_in_turn t
     CROSS JOIN LATERAL (
-        SELECT user_number FROM ledger
-        WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number > t.user_number
-        ORDER BY namespace_id, user_number LIMIT 1) AS n)
+        SELECT namespace_id, user_number FROM ledger
+        WHERE partition = partition_of($1) AND (namespace_id, user_number) > (t.namespace_id, t.user_number)
+        ORDER BY namespace_id, user_number LIMIT 1) AS n WHERE n.namespace_id = $1)
 SELECT w.walked_user, w.is_listed, u.name AS user, w.grant_id, w.revision, w.amount, w.category, w.source, w.source_id,
        w.action, w.session_id, w.granted_at, w.recorded_at, w.voided, w.verb, w.epoch, w.seq, m.meta::text AS meta
 FROM (

@@ -15,7 +15,7 @@ BATCH_BYTES_MAX = 8 << 20
 #: Rows that are put into the order of time before they are sent: a call of Redis then meets few boards. Two portions
 #: are in memory, some 70 MB.
 PORTION_ROWS = 20_000
-#: Bytes of grants of a portion, where they are large.
+#: Bytes of a portion's rows and of their grants, where they are large: a row may have much that no grant is made of.
 PORTION_BYTES_MAX = 64 << 20
 
 
@@ -68,6 +68,7 @@ class PortionReader:
             except RowRefused as refusal:
                 if not is_done:
                     portion.refusals.append(Refusal(row, refusal.code, refusal.reason, self._mapping.own_id))
+                    size += len(row.text)
             else:
                 if is_done:
                     continue
@@ -76,7 +77,7 @@ class PortionReader:
                     continue
                 portion.items.append(Item(row, self._mapping.own_id, grant))
                 portion.names.add(grant.namespace)
-                size += len(grant.body)
+                size += len(row.text) + len(grant.body)
             if len(portion.items) + len(portion.refusals) >= rows_max or size >= PORTION_BYTES_MAX:
                 return portion
         return portion if portion.rows > self._done else None

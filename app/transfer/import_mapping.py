@@ -11,6 +11,7 @@ import msgspec
 
 from .import_row_counts import RowCounts
 from .import_times import ReadTime, TimeReader, moment_of
+from .source_formats import one_line
 from .source_row import REFUSED_FIELDS, RowRefused, SourceRow, value_at
 
 #: What a grant may have, as API.md names it, and the namespace in which it counts.
@@ -222,7 +223,7 @@ def _typed(field: str, text: str) -> Any:
             number = _NUMBER.fullmatch(text.strip())
             return msgspec.Raw(f"{number[1]}{number[2]}".encode()) if number else text
         case "meta":
-            return msgspec.Raw(text.encode()) if _is_object(text) else text
+            return msgspec.Raw(one_line(text.encode())) if _is_object(text) else text
         case "opening":
             word = text.strip().lower()
             return True if word in _TRUE else False if word in _FALSE else text
@@ -232,5 +233,5 @@ def _typed(field: str, text: str) -> Any:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(text), dict)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False

@@ -34,11 +34,17 @@ def sniff_format(stream: io.BufferedReader) -> SourceFormat:
     return "json" if first == b"[" else "ndjson" if first == b"{" else "csv"
 
 
+def one_line(text: bytes) -> bytes:
+    """JSON without line feeds. msgspec.DecodeError, RecursionError."""
+    return msgspec.json.format(text, indent=-1) if b"\n" in text else text
+
+
 def json_row(line: int, text: bytes) -> SourceRow:
     """A row of one JSON object. A row of refused text is the text, once it is mended."""
     try:
         text.decode()  # `Raw` takes any bytes in a string, and whoever reads it later would fail on them.
-        fields = _fields(text)
+        # A line feed within a value, of an object over several lines, would part what is sent with one grant a line.
+        fields = _fields(one_line(text))
         if "refused_text" in fields and isinstance(inner := msgspec.json.decode(fields["refused_text"]), str):
             return json_row(line, inner.encode())
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -152,8 +158,40 @@ def csv_rows(
         text.detach()  # Else the end of the rows would close the file.
 
 
+class _Lines:
+    """The lines of a CSV, each within a bound, as are those of a row together: a packed file may hold one of gigabytes.
+    number: of lines so far."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._left = ROW_BYTES_MAX
+        self.number = 0
+
+    def begin_row(self) -> int:
+        """The number of the line in which the next row begins."""
+        self._left = ROW_BYTES_MAX
+        return self.number + 1
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        """A line with its end. csv.Error, which ends the row, for one too many characters."""
+        line = self._text.readline(ROW_BYTES_MAX)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._left -= len(line)
+        if self._left > 0:
+            return line
+        while line and line[-1] not in "\r\n":
+            line = self._text.readline(ROW_BYTES_MAX)
+        raise csv.Error(f"longer than {ROW_BYTES_MAX} characters")
+
+
 def _csv_rows(text: io.TextIOWrapper, delimiter: str, *, is_raw: bool) -> Iterator[SourceRow]:
-    reader = csv.reader(text, delimiter=delimiter)
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
         names = [name.strip() for name in next(reader)]
     except StopIteration:
@@ -163,13 +201,13 @@ def _csv_rows(text: io.TextIOWrapper, delimiter: str, *, is_raw: bool) -> Iterat
     if len(set(names)) != len(names):
         raise SourceFault("line 1: a column stands twice in the header")
     while True:
-        line = reader.line_num + 1
+        line = lines.begin_row()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            fault = f"lines {line} to {reader.line_num} are no row: {error}; is a quote missing?"
+            fault = f"lines {line} to {lines.number} are no row: {error}; is a quote missing?"
             yield SourceRow(line, None, b"", fault, tuple(names))
             continue
         if not cells:

@@ -1,17 +1,24 @@
 """What an import reads: rows of each format with their lines, times, amounts and ids."""
 
 import io
+import json
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+import zstandard
 
 from app.transfer.import_batches import BATCH_ROWS_MAX, PortionReader, batches_of
 from app.transfer.import_mapping import GrantMapping, MappingOptions
 from app.transfer.import_row_counts import RowCounts
 from app.transfer.import_times import TimeReader
+from app.transfer.source import SourceOptions, open_source
 from app.transfer.source_formats import ROW_BYTES_MAX, array_rows, csv_rows, ndjson_rows
 from app.transfer.source_row import RowRefused, SourceFault, SourceRow
 
@@ -70,6 +77,29 @@ def test_a_row_that_is_too_deep_leaves_the_others() -> None:
     assert lines_of(ndjson_rows(stream(text))) == [(1, False), (2, True)]
 
 
+def test_a_cell_that_is_too_deep_leaves_the_others() -> None:
+    mapping = GrantMapping(MappingOptions(namespace="n"))
+    rows = [
+        SourceRow(i, {"user_id": "u", "amount": "1", "meta": meta}, b"") for i, meta in enumerate(("[" * 9_999, "{}"))
+    ]
+    sent = [msgspec.json.decode(grant.body)["meta"] for row in rows if (grant := mapping.grant(row))]
+    assert sent == ["[" * 9_999, {}]
+
+
+@pytest.mark.parametrize("form", ["array", "csv"])
+def test_a_value_over_several_lines_becomes_one(form: str) -> None:
+    """Grants are sent with one a line."""
+    meta = {"a b": [1.50, "x\ny"], "c": {}}
+    if form == "array":
+        rows = array_rows(stream(json.dumps([{"user_id": "u", "amount": 1, "meta": meta}], indent=2)))
+    else:
+        rows = iter([SourceRow(2, {"user_id": "u", "amount": "1", "meta": json.dumps(meta, indent=2)}, b"")])
+    (grant,) = [GrantMapping(MappingOptions(namespace="n")).grant(row) for row in rows]
+    assert grant is not None
+    assert b"\n" not in grant.body
+    assert msgspec.json.decode(grant.body)["meta"] == meta
+
+
 @pytest.mark.parametrize("text", [b"\xff\xfea\0\n\0b", b"\xff\xfe\0\xd8a\0"])
 def test_a_csv_of_another_encoding_is_a_fault(text: bytes) -> None:
     with pytest.raises(SourceFault, match="utf-16"):
@@ -110,6 +140,41 @@ def test_a_quote_that_never_closes_is_bounded() -> None:
     assert rows[0].fields is None
     assert rows[0].fault.startswith("lines 2 to ")
     assert rows[-1].fields == {"a": "y", "b": "z"}
+
+
+class Repeated(io.RawIOBase):
+    """A text, a piece so often, and another text, as a packed file of a few KB may hold them."""
+
+    def __init__(self, head: bytes, piece: bytes, times: int, tail: bytes) -> None:
+        self._pieces = chain([head], repeat(piece, times), [tail])
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_a_csv_with_a_line_of_many_megabytes_takes_little_memory() -> None:
+    source: Any = io.BufferedReader(Repeated(b"a,b\n1,2\n", b"x" * 8_192, 4_000, b"\n3,4\n"), 16_384)
+    tracemalloc.start()
+    try:
+        rows = list(csv_rows(source, ","))
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+    assert [(row.line, row.fields) for row in rows] == [(2, {"a": "1", "b": "2"}), (3, None), (4, {"a": "3", "b": "4"})]
+    assert "longer than" in rows[1].fault
+
+
+def test_a_row_of_many_lines_is_bounded() -> None:
+    """Each of its cells is short, and closes its quote."""
+    text = 'a,b\n"' + 'x\n","' * 300_000 + '"\n1,2\n'
+    rows = list(csv_rows(stream(text), ","))
+    assert max(len(row.text) for row in rows) < ROW_BYTES_MAX
+    assert "longer than" in rows[0].fault
 
 
 @pytest.mark.parametrize("text", ["", "a,a\n1,2\n"])
@@ -181,6 +246,41 @@ def test_counts_of_rows_grow_with_them() -> None:
 def rows_of(times: list[str], name: Callable[[int], str]) -> Iterator[SourceRow]:
     for i, at in enumerate(times):
         yield SourceRow(i + 1, {"grant_id": name(i), "user_id": "a", "amount": str(i), "granted_at": at}, b"")
+
+
+@pytest.mark.parametrize("amount", ["1", None], ids=["grants", "refused rows"])
+def test_a_portion_of_wide_rows_has_few(amount: str | None) -> None:
+    """What no grant is made of lies in memory, too."""
+    options = MappingOptions(namespace="n", template=None if amount else "{no such}")
+    wide = (SourceRow(i, {"user_id": "u", "amount": "1"}, b"x" * (1 << 20)) for i in range(200))
+    portion = PortionReader(wide, GrantMapping(options), 0).read(20_000)
+    assert portion is not None
+    assert portion.rows < 100
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda packed: packed[:-1], "cut off"),
+        (lambda packed: packed[:-2_000], "cut off"),
+        (lambda packed: packed + packed[:7], "cut off"),
+        (lambda packed: packed + b"more", "broken"),
+    ],
+)
+def test_a_zstd_that_is_cut_off_or_broken_is_a_fault(
+    tmp_path: Path, change: Callable[[bytes], bytes], fault: str
+) -> None:
+    path, packed = tmp_path / "rows.zst", zstandard.compress(b"".join(b'{"a":%d}\n' % i for i in range(9_999)))
+    path.write_bytes(change(packed))
+    with pytest.raises(SourceFault, match=fault), closing(open_source(str(path), SourceOptions())) as source:
+        list(source.rows)
+
+
+def test_a_zstd_may_have_several_frames(tmp_path: Path) -> None:
+    path, skipped = tmp_path / "rows.zst", b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    path.write_bytes(zstandard.compress(b'{"a":1}\n') + skipped + zstandard.compress(b'{"a":2}\n') + skipped)
+    with closing(open_source(str(path), SourceOptions())) as source:
+        assert [row.line for row in source.rows] == [1, 2]
 
 
 def test_a_portion_goes_by_time_and_the_first_of_one_id_first() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
+from .model.move import Move
 from .model.namespace import Rules
 from .model.profile import NamespaceProfile, Profile
 from .model.webhook import WebhookRequest, WebhookSettings
@@ -24,7 +25,7 @@ Schema = dict[str, Any]
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _READ = (
     *(FullEntry, UsersRequest, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
-    *(Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest),
+    *(Move, Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest),
 )
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
@@ -147,6 +148,16 @@ _WEBHOOK_STATE = object_of(
     previous_secret_until=_MAYBE_MOMENT,
     secret={"type": "string", "description": "Shown once: where it is new."},
 )
+NAMESPACE: Schema = {
+    "allOf": [
+        ref(Rules),
+        object_of(
+            name=_TEXT,
+            resets={"type": "object", "additionalProperties": _MAYBE_MOMENT},
+            move={"description": "For admins; null where it never moved.", "oneOf": [ref(Move), {"type": "null"}]},
+        ),
+    ]
+}
 WEBHOOK: Schema = {"allOf": [ref(WebhookSettings), _WEBHOOK_STATE]}
 DELIVERIES = object_of(
     deliveries=list_of(

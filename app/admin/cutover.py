@@ -20,6 +20,7 @@ from ..store.changes import Changed
 from ..store.namespace_cache import namespace_from_row, publish_calls, version_call
 from ..store.partitions import last_seq_call
 from ..store.publications import Publisher
+from .move_events import CUT_BACK, CUT_OVER, lock_events, record_cut
 from .state_gate import Gate
 
 #: Seconds for which a comparison says that both sides agree: writes go on, and an import may too.
@@ -36,7 +37,6 @@ LAG_S_MAX = 10.0
 _POLL_S = 0.05
 #: Tries to change the mode while others change the namespace.
 _TRIES_MAX = 3
-CUT_OVER, CUT_BACK = "cut_over", "cut_back"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -161,6 +161,7 @@ class Cutover:
         change = {"previous_rules": rules_body(namespace.rules), "rules": rules_body(rules)}
         texts = _encode(rules).decode(), _encode(change).decode()
         async with self._postgres.transaction() as fetch:
+            await lock_events(fetch)
             await fetch("lock_namespaces", [namespace.id])
             latest = next(iter(await fetch("get_latest_comparison", namespace.id)), None)
             if event == CUT_OVER and (latest is None or latest["id"] != body["comparison"]):
@@ -169,7 +170,7 @@ class Cutover:
             changed = await fetch("update_namespace", namespace.id, namespace.version, *update)
             if not changed:
                 return False
-            await fetch("record_cutover", namespace.id, event, self._actor, _encode(body).decode())
+            await record_cut(fetch, namespace.id, event, self._actor, body)
         await self._gate.note()
         await self._publish(msgspec.structs.replace(namespace, version=changed[0]["version"], rules=rules))
         return True

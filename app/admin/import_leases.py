@@ -1,5 +1,6 @@
 """Leases of imports: while one holds, no window of its namespace is closed."""
 
+import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,6 +11,7 @@ from ..http.bodies import answer, check_bodiless, check_query
 from ..model.namespace import Namespace
 from ..model.text import check_label
 from ..store.namespace_cache import NamespaceCache
+from .move_events import lock_events
 
 #: Seconds for which a lease holds: an importer renews it several times within them, and one that was killed stands in
 #: nobody's way for longer.
@@ -27,14 +29,26 @@ class ImportLeases:
     async def put(self, request: Request) -> Response:
         """`PUT /v1/namespaces/{ns}/imports/{id}`: begins a lease, or renews it."""
         namespace, name, principal = await self._where(request)
-        row = await self._postgres.fetch_one("put_import_lease", namespace.id, name, principal.id, LEASE_S)
-        assert row is not None
+        lease = namespace.id, name, principal.id, LEASE_S
+        row = await self._postgres.fetch_one("renew_import_lease", *lease) or await self._begin(lease)
         return answer(request, {"id": name, "namespace": namespace.name, "until": row["until"]})
+
+    async def _begin(self, lease: tuple[int, str, str, int]) -> asyncpg.Record:
+        async with self._postgres.transaction() as fetch:
+            await lock_events(fetch)
+            await fetch("lock_namespaces", lease[:1])
+            await fetch("end_lapsed_import_leases", *lease[:2])
+            # Somebody else may have begun it just before.
+            rows = await fetch("begin_import_lease", *lease) or await fetch("renew_import_lease", *lease)
+        return rows[0]
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /v1/namespaces/{ns}/imports/{id}`: ends it."""
-        namespace, name, _ = await self._where(request)
-        await self._postgres.fetch("delete_import_lease", namespace.id, name)
+        namespace, name, principal = await self._where(request)
+        async with self._postgres.transaction() as fetch:
+            await lock_events(fetch)
+            await fetch("lock_namespaces", [namespace.id])
+            await fetch("end_import_lease", namespace.id, name, principal.id)
         return Response(status_code=204)
 
     async def _where(self, request: Request) -> tuple[Namespace, str, Principal]:

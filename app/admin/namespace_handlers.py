@@ -1,6 +1,7 @@
 """PUT, GET, DELETE and listing of namespaces."""
 
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -13,12 +14,13 @@ from ..access.rate_limit import RateLimit
 from ..drivers.postgres import Fetch, Postgres
 from ..drivers.redis import Call
 from ..http.bodies import answer, check_bodiless, check_query, decode_body
-from ..model.errors import Invalid, QuotaExceeded, RuleLocked, StoreUnavailable, no_namespace
+from ..model.errors import Invalid, Overloaded, QuotaExceeded, RuleLocked, StoreUnavailable, no_namespace
 from ..model.micros import from_micros
+from ..model.move import Move, move_of
 from ..model.namespace import (
     Namespace,
     Rules,
-    SentRules,
+    SentNamespace,
     check_change,
     latest_acceptable_at,
     partition_of,
@@ -44,6 +46,7 @@ from ..store.namespace_fields import boards_in, field_names_call
 from ..store.partitions import last_seq_call
 from ..store.publications import Publisher
 from ..store.read_batcher import ReadBatcher
+from .move_events import crosses_shadow, lock_events, record_mode
 from .state_gate import Gate
 
 _encode = msgspec.json.Encoder().encode
@@ -96,7 +99,10 @@ class NamespaceHandlers:
         require_scope(principal, "admin", name)
         self._take_token(principal)
         check_namespace_name(name, "{namespace}")
-        rules = read_rules(await decode_body(request, SentRules, b"{}"))
+        sent = await decode_body(request, SentNamespace, b"{}")
+        if sent.name not in (None, name):
+            raise Invalid(f"must be the namespace's: {name}", field="$.name")
+        rules = read_rules(sent)
         await self._gate.check()
         for _ in range(_TRIES_MAX):
             result = await self._put(name, rules, principal)
@@ -129,8 +135,7 @@ class NamespaceHandlers:
         # Equal rules get a new version too: it repairs a change that stopped between its fence and its end.
         event = {"previous_rules": rules_body(old.rules), "rules": rules_body(rules)}
         body = None if rules == old.rules else _encode(event).decode()
-        update = actor, body, reach, from_micros(now)
-        changed = await self._postgres.fetch_one("update_namespace", old.id, old.version, text, p, *update)
+        changed = await self._update(old, rules, actor, (text, p, actor, body, reach, from_micros(now)))
         if changed is None:
             return None
         namespace = Namespace(
@@ -140,6 +145,17 @@ class NamespaceHandlers:
             await self._publish(name, publish_calls(namespace))
             raise rule_locked(change, old.rules, new_rules)
         return namespace, False
+
+    async def _update(self, old: Namespace, rules: Rules, actor: str, update: tuple[Any, ...]) -> asyncpg.Record | None:
+        """Writes rules; also that the namespace left the shadow by them, or came back. None if another was faster."""
+        if not crosses_shadow(old.rules, rules):
+            return await self._postgres.fetch_one("update_namespace", old.id, old.version, *update)
+        async with self._postgres.transaction() as fetch:
+            await lock_events(fetch)
+            changed = next(iter(await fetch("update_namespace", old.id, old.version, *update)), None)
+            if changed is not None:
+                await record_mode(fetch, old, rules.mode, actor)
+        return changed
 
     def _take_token(self, principal: Principal) -> None:
         if self._key_namespaces_max is not None:
@@ -221,7 +237,19 @@ class NamespaceHandlers:
         await self._namespace_cache.refresh()
         principal = await principal_of(request.scope, self._keyring)
         namespace = await readable_namespace(principal, self._namespace_cache, request.path_params["namespace"])
-        return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
+        body = {**namespace.body(), "resets": namespace.calendar.resets(self._clock())}
+        if principal.may("admin", namespace.name):
+            body |= await self._move(namespace)
+        return answer(request, body)
+
+    async def _move(self, namespace: Namespace) -> dict[str, Move | None]:
+        """How far its move is; nothing while Postgres is away: the rules are told nevertheless."""
+        try:
+            row = await self._postgres.fetch_one("get_move", namespace.id)
+        except (StoreUnavailable, Overloaded):
+            return {}
+        assert row is not None
+        return {"move": move_of(namespace.rules.mode, dict(row))}
 
     async def list(self, request: Request) -> Response:
         """`GET /v1/namespaces?prefix=`: those that the key may read; without a key the public ones."""

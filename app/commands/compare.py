@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
+from ..admin.move_events import lock_events
 from ..drivers.postgres import Postgres
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.micros import to_micros
@@ -26,6 +27,8 @@ from ..transfer.source import SourceOptions, open_source, query_source
 from ..transfer.source_row import SourceFault
 from .finding import FindingError
 
+#: Who compares and cuts over, in events.
+ACTOR = "cli"
 _FORMATS = {"text": as_text, "json": as_json, "html": as_page}
 
 
@@ -133,12 +136,15 @@ async def _keep(postgres_url: str, question: Question, comparison: Comparison) -
     """Records the figures, by which `leaderboard cutover` knows that both sides agree. StoreUnavailable."""
     postgres = Postgres(postgres_url)
     try:
-        await postgres.writes.fetch(
-            "record_comparison",
-            *(question.namespace.id, comparison.window, comparison.category, comparison.source, comparison.as_of),
-            *(comparison.partition, comparison.epoch, comparison.seq, comparison.max_diff),
-            *(comparison.figures.largest_difference, comparison.figures.findings, figures_json(comparison)),
-        )
+        async with postgres.writes.transaction() as fetch:
+            await lock_events(fetch)
+            await fetch(
+                "record_comparison",
+                *(question.namespace.id, comparison.window, comparison.category, comparison.source, comparison.as_of),
+                *(comparison.partition, comparison.epoch, comparison.seq, comparison.max_diff),
+                *(comparison.figures.largest_difference, comparison.figures.findings, figures_json(comparison)),
+                ACTOR,
+            )
     finally:
         await postgres.close()
 

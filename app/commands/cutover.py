@@ -16,11 +16,8 @@ from ..model.errors import Invalid
 from ..settings import read_settings
 from ..store.changes import ANNOUNCE_CHANGE
 from ..store.namespace_cache import SET_IF_NEWER
-from .compare import parse_max_diff
+from .compare import ACTOR, parse_max_diff
 from .finding import FindingError
-
-#: Who cuts over, in events.
-_ACTOR = "cli"
 
 
 def cutover(
@@ -59,7 +56,7 @@ def _run(step: Callable[[Work], Awaitable[CutPoint]]) -> CutPoint:
         postgres = Postgres(settings.postgres_url)
         link = RedisConnection(settings.redis_url, [SET_IF_NEWER, ANNOUNCE_CHANGE])
         try:
-            return await step(Work(postgres, link, CommandGate(postgres, link), _ACTOR))
+            return await step(Work(postgres, link, CommandGate(postgres, link), ACTOR))
         finally:
             await link.close()
             await postgres.close()

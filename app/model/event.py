@@ -5,7 +5,8 @@ Event (at, actor)
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 │   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased, LossRecorded
 └── AuditEvent (audit_id): from the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
-    UserRegistered, SeasonOpened, Replayed, Lost, DriftBegan, DriftEnded
+    UserRegistered, SeasonOpened, Replayed, Lost, DriftBegan, DriftEnded, ImportBegan, ImportEnded, Compared, CutOver,
+    CutBack
 """
 
 from datetime import datetime
@@ -201,6 +202,33 @@ class DriftEnded(AuditEvent, frozen=True, kw_only=True, tag="drift_ended"):
     """The board agrees with the ledger again."""
 
 
+class ImportBegan(AuditEvent, frozen=True, kw_only=True, tag="import_began"):
+    """Something is imported: until it ends, no window of the namespace is closed."""
+
+    import_id: str
+
+
+class ImportEnded(AuditEvent, frozen=True, kw_only=True, tag="import_ended"):
+    """It is over. lapsed: it was not renewed; then the event is written when the next one begins."""
+
+    import_id: str
+    lapsed: bool
+
+
+class Compared(AuditEvent, frozen=True, kw_only=True, tag="compared"):
+    """A board was put beside the totals of another system: the number of the comparison, as_of: the time of the dump,
+    null where all grants counted; differences: users whose scores differ, or who are missing on a side; max_diff: what
+    was let pass."""
+
+    comparison: int
+    window: str
+    category: str | None
+    as_of: datetime | None
+    differences: int
+    largest_difference: Number
+    max_diff: Number
+
+
 class CutoverEvent(AuditEvent, frozen=True, kw_only=True, tag_field="type"):
     """Where a namespace was cut over: the last entry of its partition in the ledger then."""
 
@@ -209,13 +237,14 @@ class CutoverEvent(AuditEvent, frozen=True, kw_only=True, tag_field="type"):
 
 
 class CutOver(CutoverEvent, frozen=True, kw_only=True, tag="cut_over"):
-    """A namespace went from shadow mode to live, because its scores agreed with another system's: the number of the
-    comparison, the time of the dump, the largest difference there, and the one that was let pass. max_age_s: how many
-    seconds ago the dump might have been taken."""
+    """A namespace left the shadow mode: whoever may read it does so from here on. By `leaderboard cutover` because its
+    scores agreed with another system's: the number of the comparison, the time of the dump, the largest difference
+    there, and the one that was let pass; max_age_s: how many seconds ago the dump might have been taken. null: its mode
+    was set by `PUT`, and nothing was looked at."""
 
-    comparison: int
-    max_diff: Number
-    largest_difference: Number
+    comparison: int | None
+    max_diff: Number | None
+    largest_difference: Number | None
     as_of: datetime | None = None
     max_age_s: Number | None = None
 
@@ -250,6 +279,9 @@ OF_AUDIT: dict[str, type[AuditEvent]] = {
     "lost": Lost,
     "drift_began": DriftBegan,
     "drift_ended": DriftEnded,
+    "import_began": ImportBegan,
+    "import_ended": ImportEnded,
+    "compared": Compared,
     "cut_over": CutOver,
     "cut_back": CutBack,
 }

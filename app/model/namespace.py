@@ -84,6 +84,14 @@ class SentRules(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seasons: tuple[SentSeason, ...] = ()  # type: ignore[assignment]
 
 
+class SentNamespace(SentRules, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends: rules. It may send back what `GET` told beside them, which nobody writes."""
+
+    name: str | None = None
+    resets: Any = None
+    move: Any = None
+
+
 # Rules that define what recorded scores mean.
 _LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
@@ -104,7 +112,8 @@ def read_rules(sent: SentRules) -> Rules:
         )
         for i, season in enumerate(sent.seasons)
     )
-    return check_rules(Rules(**{**msgspec.structs.asdict(sent), "seasons": seasons}))
+    rules = {name: getattr(sent, name) for name in Rules.__struct_fields__}
+    return check_rules(Rules(**{**rules, "seasons": seasons}))
 
 
 def _moment_in(sent: msgspec.Raw, field: str) -> datetime:

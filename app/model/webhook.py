@@ -20,7 +20,10 @@ LEDGER_TYPES = (
     "window_sealed",
 )
 #: Types of events from the audit.
-AUDIT_TYPES = ("drift_began", "drift_ended")
+AUDIT_TYPES = (
+    *("drift_began", "drift_ended"),
+    *("import_began", "import_ended", "compared", "cut_over", "cut_back"),
+)
 #: Types of events that are made from a board.
 RANK_TYPES = ("entered", "left", "rank_changed")
 EventType = Literal[
@@ -34,6 +37,11 @@ EventType = Literal[
     "window_sealed",
     "drift_began",
     "drift_ended",
+    "import_began",
+    "import_ended",
+    "compared",
+    "cut_over",
+    "cut_back",
     "entered",
     "left",
     "rank_changed",

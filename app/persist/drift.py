@@ -21,6 +21,7 @@ from ..metrics import DRIFT_CHECKS, DRIFTING
 from ..model.namespace import Namespace
 from ..settings import Settings
 from ..store.board_dump import user_count_call
+from ..store.event_rows import EVENTS_LOCK
 from ..store.namespace_cache import namespace_from_row
 from ..store.namespace_fields import board_version_and_totals_call, board_version_call
 from ..store.stats_reader import parse_sums
@@ -44,8 +45,6 @@ _POLL_S = 0.05
 _VERSIONS_A_CALL = 1_000
 #: Seconds that one statement may take: the sums of a ledger of very many rows.
 _QUERY_S_MAX = 60.0
-# The advisory lock behind which events of drift draw their ids.
-_EVENTS_LOCK = 0x6C62_0012
 
 
 class BoardTotals(NamedTuple):
@@ -185,7 +184,7 @@ class DriftCheck:
         body = {"drift_began": _event_body(namespace, in_redis, by_ledger), "drift_ended": {}}
         kind = "drift_began" if differs else "drift_ended"
         text = msgspec.json.encode(body[kind]).decode()
-        await connection.execute(queries()["record_drift"], namespace.id, kind, text, _EVENTS_LOCK)
+        await connection.execute(queries()["record_drift"], namespace.id, kind, text, EVENTS_LOCK)
         self._recorded[namespace.id] = differs
 
 

@@ -10,6 +10,9 @@ from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, GrantEvent, L
 from ..model.namespace import Namespace
 from ..model.visibility import visible_name
 
+#: The advisory lock behind which those events of the audit draw their ids that webhooks are told of: so the ids are in
+#: the order of commits, over all namespaces. It is taken before any lock of a namespace.
+EVENTS_LOCK = 0x6C62_0012
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 

@@ -1,4 +1,4 @@
-"""Events of the audit: drift that began or ended. They are rare, and are looked for every few seconds."""
+"""Events of the audit: drift, and the phases of a move. They are rare, and are looked for every few seconds."""
 
 from collections import deque
 from time import monotonic
@@ -23,7 +23,7 @@ AUDIT_PARTITION = -1
 
 
 class AuditStream:
-    """The audit's events of some types, by id. Their ids are in the order of their commits, see `record_drift`."""
+    """The audit's events of some types, by id. Their ids are in the order of their commits, see EVENTS_LOCK."""
 
     name = "audit"
     failing_state = "failing"

@@ -135,9 +135,11 @@ def test_what_is_lacking_is_named_and_nothing_changes(move: Move) -> None:
     code, text = move.run("cutover", "--max-diff", "2")
     assert (code, "16 minutes old" in text, "differs" in text) == (1, True, False)
     assert "was never cut over" in move.run("cutover", "--back")[1]
+    assert (move.events(), move.mode()) == ([], "shadow")
     move.space.put(mode="frozen")
-    assert "is in mode frozen" in move.run("cutover")[1]
-    assert (move.events(), move.mode()) == ([], "frozen")
+    for words in ((), ("--back",)):
+        assert "is in mode frozen" in move.run("cutover", *words)[1]
+    assert move.mode() == "frozen"
 
 
 def test_the_dump_must_be_fresh_too(move: Move) -> None:

@@ -25,8 +25,9 @@ TRANSFER_SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_compare_missing": (True, 10),
     "get_compare_conflicts": (10,),
     "get_compare_histogram": (),
-    "record_comparison": (SPACE, "all", None, "legacy.csv", AT, 0, 1, 5, 0, 1, 0, "{}"),
+    "record_comparison": (SPACE, "all", None, "legacy.csv", AT, 0, 1, 5, 0, 1, 0, "{}", "cli"),
     "get_latest_comparison": (SPACE,),
     "record_cutover": (SPACE, "cut_over", "cli", "{}"),
     "get_last_cutover": (SPACE,),
+    "get_move": (SPACE,),
 }

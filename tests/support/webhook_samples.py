@@ -33,6 +33,7 @@ WEBHOOK_SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_webhook_user": (5, SPACE),
     "put_webhook_top": (5, "{}", 1),
     "record_drift": (SPACE, "drift_began", "{}", 1),
+    "lock_events": (1,),
     "find_webhook_entries": ([0, 1], [1, 1], [GRANTS - 300, 10], ["grant"], "s%", 250),
     "get_webhook_entry": (0, 1, 500),
 }

@@ -185,3 +185,21 @@ def test_drift_is_told_when_it_begins_and_when_it_ends(
     assert began["data"] | expected == began["data"]
     types = [event["type"] for event in api.get(f"/v1/namespaces/{hook.name}/events").json()["events"]]
     assert types[-2:] == ["drift_began", "drift_ended"]
+
+
+def test_the_phases_of_a_move_are_told(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    """Also of a namespace whose mode is set by PUT; the actor only to who asks for it."""
+    types = ["import_began", "import_ended", "compared", "cut_over", "cut_back"]
+    hook = Hook(api, names.fresh(), receiver.url, {"mode": "shadow"}, types=types)
+    path = f"/v1/namespaces/{hook.name}"
+    api.put(f"{path}/imports/i1")
+    api.delete(f"{path}/imports/i1")
+    for mode in ("live", "shadow"):
+        api.put(path, json={"mode": mode})
+    arrive(receiver, 4)
+    expected = ["import_began", "import_ended", "cut_over", "cut_back"]
+    assert [message["type"] for message in receiver.messages] == expected
+    datas = [message["data"] for message in receiver.messages]
+    assert (datas[0]["import_id"], datas[1]["lapsed"], datas[2]["comparison"]) == ("i1", False, None)
+    assert datas[2]["seq"] == datas[3]["seq"]
+    assert not any("actor" in data for data in datas)

@@ -73,12 +73,25 @@ FROM (SELECT
 WHERE difference <> 0 GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: record_comparison
--- Keeps what a comparison found, without names of users; no row where the namespace was deleted meanwhile. The lock makes
--- it wait for a cut-over that goes by the comparison before. O(log n).
-WITH locked AS MATERIALIZED (SELECT id FROM namespaces WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
-INSERT INTO comparisons (namespace_id, "window", category, source, as_of, partition, epoch, seq, max_diff, largest_difference,
-                         findings, figures)
-SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json FROM locked RETURNING id, compared_at;
+-- Keeps what a comparison found, without names of users, and its event; no row where the namespace was deleted meanwhile. The
+-- lock makes it wait for a cut-over that goes by the comparison before. O(log n).
+WITH locked AS MATERIALIZED (SELECT id FROM namespaces WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE),
+recorded AS (
+    INSERT INTO comparisons (namespace_id, "window", category, source, as_of, partition, epoch, seq, max_diff,
+                             largest_difference, findings, figures)
+    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json FROM locked RETURNING *),
+event AS (
+    INSERT INTO audit (namespace_id, type, actor, body)
+    SELECT namespace_id, 'compared', $13, json_build_object(
+               'comparison', id, 'window', "window", 'category', category, 'as_of', as_of, 'differences',
+               -- include: comparison_differences
+               , 'largest_difference', largest_difference, 'max_diff', max_diff)
+    FROM recorded)
+SELECT id, compared_at FROM recorded;
+
+-- fragment: comparison_differences
+-- Users whose scores differ, or who are missing on a side, of a row of `comparisons`.
+(figures ->> 'differing')::bigint + (figures ->> 'missing_here')::bigint + (figures ->> 'missing_there')::bigint
 
 -- name: get_latest_comparison
 -- The latest comparison of a namespace's board of all time that was made as of a moment, and how many seconds ago. unclear:
@@ -102,3 +115,20 @@ SELECT type, (body ->> 'epoch')::int AS epoch, (body ->> 'seq')::bigint AS seq F
     UNION ALL
     (SELECT id, type, body FROM audit WHERE namespace_id = $1 AND type = 'cut_back' ORDER BY id DESC LIMIT 1)) AS a
 ORDER BY id DESC LIMIT 1;
+
+-- name: get_move
+-- How far the move of a namespace is: whether something is imported, its last comparison, its last cut-over and the last one
+-- that was undone. O(log n + comparisons of other boards since).
+SELECT EXISTS (SELECT FROM import_leases WHERE namespace_id = $1 AND until > clock_timestamp()) AS is_importing,
+       c.compared_at, c.as_of, c.differences, c.largest_difference,
+       o.at AS cut_over_at, o.actor AS cut_over_by, (o.body ->> 'epoch')::int AS cut_over_epoch,
+       (o.body ->> 'seq')::bigint AS cut_over_seq, b.at AS cut_back_at, b.actor AS cut_back_by
+FROM (SELECT $1::int AS id) AS n
+LEFT JOIN LATERAL (
+    SELECT compared_at, as_of, largest_difference,
+           -- include: comparison_differences
+           AS differences
+    FROM comparisons WHERE namespace_id = $1 AND "window" = 'all' AND category IS NULL AND as_of IS NOT NULL
+    ORDER BY compared_at DESC LIMIT 1) AS c ON true
+LEFT JOIN LATERAL (SELECT * FROM audit WHERE namespace_id = $1 AND type = 'cut_over' ORDER BY id DESC LIMIT 1) AS o ON true
+LEFT JOIN LATERAL (SELECT * FROM audit WHERE namespace_id = $1 AND type = 'cut_back' ORDER BY id DESC LIMIT 1) AS b ON true;

@@ -1,3 +1,8 @@
+-- name: lock_events
+-- Until the end of the transaction nobody else writes an event of a type that webhooks are told of; $1 is the lock's number. It
+-- comes before any lock of a namespace.
+SELECT pg_advisory_xact_lock($1);
+
 -- name: count_scanned_entries
 -- How many entries of an actor or a session lie behind a seq, at most so many, and the last of those. O(those).
 SELECT count(*) AS entries, max(seq) AS seq FROM (

@@ -63,7 +63,7 @@ def test_events_come_oldest_first_with_their_own_fields(space: Space) -> None:
     assert changed["previous_rules"] == created["rules"]
     assert (changed["previous_rules"]["visibility"], changed["rules"]["visibility"]) == ("private", "public")
     body = space.api.get(space.url).json()
-    assert {"name": space.name} | changed["rules"] | {"resets": body["resets"]} == body
+    assert {"name": space.name, "move": None} | changed["rules"] | {"resets": body["resets"]} == body
     times = [event["at"] for event in answer["events"]]
     assert times == sorted(times)
 

@@ -154,7 +154,7 @@ def _stdout() -> BinaryIO:
 def _print(manifest: Manifest, output: Path | None) -> None:
     """The manifest beside the file, or on stderr; a note of what only boards tell."""
     text = msgspec.json.encode(manifest)
-    if output is None:
+    if output is None or not output.is_file():
         typer.echo(text.decode(), err=True)
     else:
         path = output.with_name(f"{output.name}.manifest.json")

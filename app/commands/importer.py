@@ -166,20 +166,23 @@ def _import(
     is_restart: bool,
 ) -> ImportState:
     """Imports a source, and reports. notes: None: a dry run. SourceFault, ImportStop."""
-    if notes is None:
-        state, refusals = ImportState(source.identity, digest), None
-    else:
-        state = notes.load(source.identity, digest, is_restart=is_restart)
-        refusals = RefusalFile(refused, source.form, size=state.refused_bytes)
-    if state.rows:
-        print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
+    refusals: RefusalFile | None = None
     try:
+        if notes is None:
+            state = ImportState(source.identity, digest)
+        else:
+            state = notes.load(source.identity, digest, is_restart=is_restart)
+            refusals = RefusalFile(refused, source.form, size=state.refused_bytes)
+        if state.rows:
+            print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
         asyncio.run(_run(source, mapping, target, state, notes, refusals))
+        if notes is not None:
+            notes.remove()
     finally:
         if refusals is not None:
             refusals.close()
-    if notes is not None:
-        notes.remove()
+        if notes is not None:
+            notes.close()
     _report(state, mapping, refused, is_dry=notes is None)
     return state
 

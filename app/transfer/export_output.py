@@ -74,10 +74,15 @@ class Output:
 @contextmanager
 def open_output(path: Path | None, standard: BinaryIO, *, is_gzip: bool) -> Iterator[Output]:
     """An output. None: stdout, as `standard`. A file gets its name once all of it is on disk; until then it lies beside
-    it under another name, which goes if anything fails. OSError."""
+    it under another name, which goes if anything fails. What is there and is no file, such as /dev/null or a pipe, is
+    written to. OSError."""
     if path is None:
         yield from _fill(standard, is_gzip=is_gzip)
         standard.flush()
+        return
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield from _fill(device, is_gzip=is_gzip)
         return
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .import_mapping import GrantMapping, MappedGrant
 from .import_refusals import Refusal
-from .source_row import RowRefused, SourceRow
+from .source_row import RowRefused, SourceFault, SourceRow
 
 #: Rows of a batch: the server plans so many in some 50 ms, and a refusal is found soon.
 BATCH_ROWS_MAX = 1_000
@@ -80,6 +80,11 @@ class PortionReader:
                 size += len(row.text) + len(grant.body)
             if len(portion.items) + len(portion.refusals) >= rows_max or size >= PORTION_BYTES_MAX:
                 return portion
+        if self._number < self._done:
+            raise SourceFault(
+                f"has only {self._number:,} rows, of {self._done:,} that were imported before: is it another source, or"
+                " cut off? Give --restart to begin anew"
+            )
         return portion if portion.rows > self._done else None
 
 

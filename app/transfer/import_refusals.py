@@ -1,18 +1,24 @@
 """The file of refused rows: each as it was, with the reason, to be mended and imported again."""
 
 import csv
+import filecmp
 import io
+import os
 import re
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from ..model.csv_cells import safe_text
+from .file_lock import is_free
 from .source_row import REFUSED_FIELDS, SourceFault, SourceRow
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _encode = msgspec.json.Encoder().encode
+_ANEW = "give --restart to begin anew"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -42,41 +48,79 @@ class RefusalFile:
         self._form = form
         self._file: BinaryIO | None = None
         self._columns: list[str] | None = None
-        self.size = size
-        if size and not path.exists():
-            raise SourceFault(f"{path} is gone, which the import that goes on had begun: give --restart to begin anew")
-        if size:
-            self._file = path.open("r+b")
-            if form is not None:
-                with path.open(encoding=form.encoding, newline="") as text:
+        self.size = self._size_on_disk = size
+        try:
+            self._begin(size)
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def _begin(self, size: int) -> None:
+        """SourceFault, OSError."""
+        if not self.path.is_file():  # Nothing, or a device such as /dev/null, which no other file takes the place of.
+            if size:
+                raise SourceFault(f"{self.path} is gone, which the import that goes on had begun: {_ANEW}")
+            return
+        file = self.path.open("r+b")
+        try:
+            if not is_free(file):
+                raise SourceFault(f"another import writes {self.path}: give --refused")
+            if os.fstat(file.fileno()).st_size < size:
+                raise SourceFault(f"{self.path} is shorter than the import that goes on had left it: {_ANEW}")
+            if not size:
+                self._keep()
+                file.close()
+                return
+            if self._form is not None:
+                with self.path.open(encoding=self._form.encoding, newline="") as text:
                     head = text.readline()
-                self._columns = next(csv.reader([head], delimiter=form.delimiter))
-            self._file.truncate(size)
-            self._file.seek(size)
-        elif path.exists():
-            # Somebody may have mended it by now.
-            path.replace(path.with_name(f"{path.name}.before"))
+                self._columns = next(csv.reader([head], delimiter=self._form.delimiter))
+            file.truncate(size)
+            file.seek(size)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+
+    def _keep(self) -> None:
+        """Puts away what an import before wrote: somebody may have mended it by now, also what was put away before."""
+        for number in count(1):
+            other = self.path.with_name(f"{self.path.name}.before{'' if number == 1 else f'-{number}'}")
+            if not other.exists() or filecmp.cmp(self.path, other, shallow=False):
+                self.path.replace(other)
+                return
 
     def add(self, refusal: Refusal) -> None:
         """Adds a row. SourceFault."""
         try:
             if self._file is None:
                 self._file = self.path.open("wb")
+                is_free(self._file)
             text = self._json(refusal) if self._form is None else self._csv(refusal, self._form)
             self._file.write(text)
         except OSError as error:
-            raise SourceFault(f"cannot write {self.path}: {error.strerror}; give --refused") from None
+            raise self._fault(error) from None
         self.size += len(text)
 
     def flush(self) -> None:
-        """Hands what was added to the operating system."""
-        if self._file is not None:
+        """Writes what was added to disk. SourceFault."""
+        if self._file is None or self.size == self._size_on_disk:
+            return
+        try:
             self._file.flush()
+            if self.path.is_file():
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._fault(error) from None
+        self._size_on_disk = self.size
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes it. What cannot be written any more was told by `flush`."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
+
+    def _fault(self, error: OSError) -> SourceFault:
+        return SourceFault(f"cannot write {self.path}: {error.strerror}; give --refused")
 
     def _json(self, refusal: Refusal) -> bytes:
         fields: dict[str, object] = dict(_plain(refusal.row.fields)) if refusal.row.fields is not None else {}

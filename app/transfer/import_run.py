@@ -107,8 +107,10 @@ class ImportRun:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *([reading] if reading else []), return_exceptions=True)
-            self._save()
-            await self._leases.end()
+            try:
+                self._save()
+            finally:
+                await self._leases.end()
 
     def _read(self, rows_max: int) -> asyncio.Task[Portion | None]:
         return asyncio.create_task(asyncio.to_thread(self._reader.read, rows_max))

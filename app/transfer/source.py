@@ -52,9 +52,9 @@ def _read(file: SourceFile, options: SourceOptions) -> Source:
     """The rows of a file. SourceFault."""
     match options.form or sniff_format(file.stream):
         case "ndjson":
-            return Source(file.identity, ndjson_rows(file.stream), file)
+            return Source(file.identity, _whole(ndjson_rows(file.stream), file), file)
         case "json":
-            return Source(file.identity, array_rows(file.stream), file)
+            return Source(file.identity, _whole(array_rows(file.stream), file), file)
     delimiter = "\t" if options.delimiter in _TAB else options.delimiter or sniff_delimiter(file.stream)
     encoding = options.encoding or "utf-8"
     try:
@@ -65,7 +65,13 @@ def _read(file: SourceFile, options: SourceOptions) -> Source:
         raise SourceFault(f"--delimiter: {delimiter!r} is not one character that parts cells")
     read_as = "utf-8-sig" if encoding == "utf-8" else encoding
     rows = csv_rows(file.stream, delimiter, encoding=read_as, is_raw=options.is_raw)
-    return Source(file.identity, rows, file, CsvForm(delimiter, encoding, options.is_raw))
+    return Source(file.identity, _whole(rows, file), file, CsvForm(delimiter, encoding, options.is_raw))
+
+
+def _whole(rows: Iterator[SourceRow], file: SourceFile) -> Iterator[SourceRow]:
+    """The rows of a file that nobody changes meanwhile. SourceFault."""
+    yield from rows
+    file.check_unchanged()
 
 
 def query_source(url: str, query: str) -> Source:

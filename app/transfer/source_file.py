@@ -2,10 +2,12 @@
 
 import gzip
 import io
+import os
 import sys
 import zlib
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO, cast
 
 import msgspec
@@ -40,7 +42,8 @@ class SourceFile:
         """name: a path, or `-` for stdin. SourceFault."""
         self._raw = self._open(name)
         beginning = self._raw.peek(_BLOCK_BYTES)
-        stat = None if name == "-" else Path(name).stat()
+        stat = None if name == "-" else os.fstat(self._raw.fileno())
+        self._stat = stat
         self.size = stat.st_size if stat else 0
         digest = blake2b(beginning[:_IDENTITY_BYTES], digest_size=16).hexdigest()
         self.identity = SourceIdentity(
@@ -52,6 +55,14 @@ class SourceFile:
     def position(self) -> int:
         """Bytes read of the file, packed as it is."""
         return self._raw.tell() if self.size else 0
+
+    def check_unchanged(self) -> None:
+        """SourceFault if somebody wrote to the file since it was opened: some rows may have been read half, or not."""
+        if self._stat is None or not S_ISREG(self._stat.st_mode):
+            return
+        now = os.fstat(self._raw.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise SourceFault(f"{self.identity.name} has changed while it was read: read it once more")
 
     def close(self) -> None:
         """Closes it."""

@@ -36,6 +36,7 @@ def scores(client: Any, namespace: str, window: str = "all") -> dict[str, float]
 def rows_done(state: Path) -> int:
     """How many rows an import's state says are done."""
     try:
-        return int(json.loads(state.read_bytes())["rows"])
+        text = state.read_bytes()
     except FileNotFoundError:
         return 0
+    return int(json.loads(text)["rows"]) if text else 0

@@ -201,6 +201,7 @@ def correction_entry(
         actor=request.actor,
         idempotency_key=key,
         request_digest=request_digest,
+        opening=after.opening,
     )
     return PlannedEntry(
         kind=CORRECTION,

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from .entry import LogEntry
 from .entry_names import digest_of_content
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
-from .grant import amount_units, granted_micros
+from .grant import amount_units, granted_micros, is_within_bounds
 from .grant_problem import amount_bound, moment_bound
 from .labels import labels_of
 from .moment import SentMoment
@@ -54,7 +54,7 @@ class CorrectionRequest(NamedTuple):
 class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     """A grant as the ledger has it. amount: scaled units; granted_at: microseconds; seq: that of its first entry.
     has_open_letter: whether a correction of it counts that the ledger could not record, so that no plan may begin with
-    this state."""
+    this state. opening: it is an opening balance, and stays one."""
 
     grant_id: str
     user: str
@@ -72,6 +72,7 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: bool = False
     day: str | None = None
     has_open_letter: bool = False
+    opening: bool = False
 
     @property
     def live(self) -> "GrantState | None":
@@ -90,7 +91,7 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
 
 def state_from_entry(body: LogEntry, seq: int) -> GrantState:
     """The grant that an entry makes. seq: its order among grants of one moment."""
-    names = ("grant_id", "user", "revision", *_PLAIN, "granted_at", "windows", "day")
+    names = ("grant_id", "user", "revision", *_PLAIN, "granted_at", "windows", "day", "opening")
     return GrantState(**{name: getattr(body, name) for name in names}, amount=body.amount or 0, voided=False, seq=seq)
 
 
@@ -103,10 +104,17 @@ class IdempotencyRecord(NamedTuple):
 
 
 def apply_edit(
-    namespace: Namespace, grant: GrantState, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
+    namespace: Namespace,
+    grant: GrantState,
+    edit: Edit,
+    now: int,
+    zone: str | None = None,
+    *,
+    admin: bool = False,
+    backfill: bool = False,
 ) -> GrantState:
-    """The grant after an edit; zone: the user's own; backfill: granted_at may be of any age. Invalid, AmountScale,
-    AmountRange, GrantedAtRange."""
+    """The grant after an edit; zone: the user's own; backfill: granted_at may be of any age. admin: an opening balance
+    may become what it may be when it comes. Invalid, AmountScale, AmountRange, GrantedAtRange."""
     if grant.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
@@ -118,16 +126,16 @@ def apply_edit(
             changes[field] = value
     if not isinstance(edit.amount, UnsetType):
         changes["amount"] = units = amount_units(edit.amount, namespace.rules.scale)
-        low, high = namespace.amount_bounds
-        if (low is not None and units < low) or (high is not None and units > high):
+        if not is_within_bounds(namespace, units, opening=grant.opening and admin):
             raise AmountRange(amount_bound(namespace.rules), field="$.amount")
     if not isinstance(edit.granted_at, UnsetType):
         at = _moment(edit.granted_at)
         past, future = namespace.past_micros, namespace.future_micros
+        backfill = backfill or (grant.opening and admin)
         if at != grant.granted_at:
             if (past is not None and at < now - past and not backfill) or (future is not None and at > now + future):
                 raise GrantedAtRange(moment_bound(namespace, at, now), field="$.granted_at")
-            windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
+            windows, day = namespace.windows_and_day(at, zone, opening=grant.opening)
             changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(grant, **changes)
 
@@ -145,7 +153,7 @@ def apply_correction(
 ) -> GrantState:
     """The grant after a correction. zone: the user's own. Forbidden, and the problems of an edit."""
     if request.verb == "edit":
-        return apply_edit(namespace, grant, request.edit, now, zone, backfill=request.backfill)
+        return apply_edit(namespace, grant, request.edit, now, zone, admin=request.admin, backfill=request.backfill)
     if grant.quarantined and not request.admin:
         raise Forbidden("only an admin's key decides about a grant in quarantine")
     return msgspec.structs.replace(grant, voided=request.verb == "void", quarantined=False)

@@ -21,7 +21,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     entry_amount is 0. idempotency_key: the caller's; request_digest: of the request that was made with it. batch: names
     the request with which it came together with others. original: if this entry only records a dead letter, the dead
     letter's epoch, seq and moment of recording (microseconds). day: the grant's, if streaks are on, in the user's zone
-    at the time of planning, else in the namespace's.
+    at the time of planning, else in the namespace's. opening: the grant is an opening balance.
     """
 
     kind: str
@@ -49,6 +49,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     request_digest: bytes | None = None
     batch: str | None = None
     original: tuple[int, int, int] | None = None
+    opening: bool = False
 
     @property
     def amount(self) -> int | None:

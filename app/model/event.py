@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .namespace import Number
 
@@ -39,7 +40,7 @@ class WindowSealed(LedgerEvent, frozen=True, kw_only=True, tag="window_sealed"):
 
 class GrantEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
     """A grant after an entry. change: of the score on the `all` board; score: the user's there afterwards, null if they
-    left the board; user_id: null if the user was erased since."""
+    left the board; user_id: null if the user was erased since; opening: true, and there only, of an opening balance."""
 
     user_id: str | None
     grant_id: str
@@ -53,6 +54,7 @@ class GrantEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
     action: str | None
     session_id: str | None
     granted_at: datetime
+    opening: bool | UnsetType = UNSET
 
 
 class Granted(GrantEvent, frozen=True, kw_only=True, tag="granted"):

@@ -24,7 +24,7 @@ _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
 class Grant(msgspec.Struct, forbid_unknown_fields=True):
     """One grant's fields as sent. `amount` stays the number's text, so that it never becomes a float, and `granted_at`
-    the time's text, so that it is not rounded."""
+    the time's text, so that it is not rounded. `opening`: an opening balance, which only an admin may send."""
 
     grant_id: str
     user_id: str
@@ -36,6 +36,7 @@ class Grant(msgspec.Struct, forbid_unknown_fields=True):
     granted_at: SentMoment | msgspec.UnsetType = msgspec.UNSET
     session_id: str | None = None
     meta: dict[str, Any] | None = None
+    opening: bool = False
 
 
 class NamedGrant(Grant, forbid_unknown_fields=True, kw_only=True):
@@ -57,7 +58,8 @@ def plan(
 ) -> PlannedEntry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
-    backfill: an admin lets it in at any age, after seals too, and without a velocity check.
+    backfill: an admin lets it in at any age, after seals too, and without a velocity check. So is each opening balance
+    let in: it stands for all grants before its moment.
     digest_key: the deployment's.
 
     Raises the problems that do not depend on time or rules (Invalid, AmountScale, AmountRange). All others travel as
@@ -67,6 +69,7 @@ def plan(
     units = amount_units(grant.amount, namespace.rules.scale)
     sent_at = granted_micros(grant.granted_at)
     granted_at = now if sent_at is None else sent_at
+    backfill = backfill or grant.opening
     body = _log_entry(grant, namespace, units=units, granted_at=granted_at, actor=actor, zone=zone, batch=batch)
     return PlannedEntry(
         kind=BACKFILL if backfill else GRANT,
@@ -74,7 +77,7 @@ def plan(
         body=body,
         id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
         content=_content(body, sent_at, digest_key),
-        verdict=_verdict(namespace, units, granted_at=granted_at, now=now, backfill=backfill),
+        verdict=_verdict(namespace, body, now=now, backfill=backfill),
         known_since=_known_since(namespace, sent_at, now),
         boards=namespace.boards_of(body.windows, grant.category),
         labels=labels_of(grant.category, grant.source, day=body.day),
@@ -92,6 +95,7 @@ def _log_entry(
     batch: str | None,
 ) -> LogEntry:
     """What the log carries of a grant. Invalid for its meta."""
+    windows, day = namespace.windows_and_day(granted_at, zone, opening=grant.opening)
     return LogEntry(
         kind=GRANT.name,
         namespace_id=namespace.id,
@@ -106,11 +110,12 @@ def _log_entry(
         action=grant.action,
         session_id=grant.session_id,
         granted_at=granted_at,
-        windows=namespace.calendar.names_at(granted_at),
+        windows=windows,
         meta=None if grant.meta is None else meta_text(grant.meta),
-        day=namespace.day_at(granted_at, zone),
+        day=day,
         actor=actor,
         batch=batch,
+        opening=grant.opening,
     )
 
 
@@ -173,20 +178,29 @@ def _content(body: LogEntry, sent_at: int | None, digest_key: bytes) -> bytes:
         sent_at,
         body.meta,
     )
-    return digest_of_content(sent, digest_key)
+    # Only where it is true: a repeat of an older grant has the digest that it had.
+    return digest_of_content((*sent, True) if body.opening else sent, digest_key)
 
 
-def _verdict(namespace: Namespace, units: int, *, granted_at: int, now: int, backfill: bool) -> str:
+def _verdict(namespace: Namespace, body: LogEntry, *, now: int, backfill: bool) -> str:
     if namespace.rules.mode == "frozen":
         return "namespace_frozen"
-    past, future = namespace.past_micros, namespace.future_micros
+    past, future, granted_at = namespace.past_micros, namespace.future_micros, body.granted_at
     too_old = past is not None and granted_at < now - past and not backfill
     if too_old or (future is not None and granted_at > now + future):
         return "granted_at_range"
-    low, high = namespace.amount_bounds
-    if (low is not None and units < low) or (high is not None and units > high):
+    if not is_within_bounds(namespace, body.entry_amount, opening=body.opening):
         return "quarantined" if namespace.rules.suspicious == "quarantine" else "amount_range"
     return ""
+
+
+def is_within_bounds(namespace: Namespace, units: int, *, opening: bool = False) -> bool:
+    """Whether a grant may have an amount. An opening balance that is a sum stands for many grants: the bounds of one do
+    not hold for it."""
+    low, high = namespace.amount_bounds
+    if (low is None or units >= low) and (high is None or units <= high):
+        return True
+    return opening and namespace.aggregation.adds
 
 
 def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | None:

@@ -259,6 +259,15 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
             return windows
         return windows + tuple(f"{window}:{category}" for window in windows)
 
+    def windows_and_day(
+        self, micros: int, zone: str | None = None, *, opening: bool = False
+    ) -> tuple[tuple[str, ...], str | None]:
+        """The windows in which a grant of a moment counts, and its day in a streak as `day_at` tells it. An opening
+        balance counts on `all` alone, and on no day."""
+        if opening:
+            return ("all",), None
+        return self.calendar.names_at(micros), self.day_at(micros, zone)
+
     @cached_property
     def past_micros(self) -> int | None:
         """How far back granted_at may lie."""

@@ -118,7 +118,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
             entry.amount,
         ),
         *(entry.voided or row.quarantined, QUARANTINE_VERB if row.quarantined else entry.verb, entry.idempotency_key),
-        *(_day(entry), entry.original[1] if entry.original else None),
+        *(_day(entry), entry.original[1] if entry.original else None, entry.opening),
         *(entry.source_id, entry.session_id, entry.reason, entry.actor, entry.request_digest),
     )
 
@@ -131,18 +131,20 @@ def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     if entry is None or row.tombstone == BARE:
         return (
             *(*place, 0, name, 1, None, 0, 0, row.score, None, None, None, row.recorded_at, row.recorded_at, []),
-            *(row.digest, 0, None, False, None, None, None, None, *texts),
+            *(row.digest, 0, None, False, None, None, None, None, False, *texts),
         )
     weight = 0 if row.quarantined else entry.live_delta
     if row.tombstone == OWNER or entry.original is not None or row.code == "unreadable":
         return (
             *(*place, entry.namespace_id, name, 1, numbers.get(entry.user), 0, weight, row.score, None, None, None),
-            *(row.recorded_at, row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, *texts),
+            *(row.recorded_at, row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None),
+            *(entry.opening, *texts),
         )
     return (
         *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user), entry.entry_amount, weight),
         *(row.score, entry.category, entry.source, None, entry.granted_at, row.recorded_at, entry.windows, row.digest),
-        *(row.change, entry.amount, entry.voided or row.quarantined, None, None, _day(entry), None, *texts),
+        *(row.change, entry.amount, entry.voided or row.quarantined, None, None, _day(entry), None),
+        *(entry.opening, *texts),
     )
 
 

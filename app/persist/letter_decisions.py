@@ -211,7 +211,7 @@ def _state_from_row(row: asyncpg.Record) -> GrantState:
     names = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
     day = None if row["day"] is None else row["day"].isoformat()
     return GrantState(
-        **{name: row[name] for name in (*names, "granted_at", "voided")},
+        **{name: row[name] for name in (*names, "granted_at", "voided", "opening")},
         windows=tuple(row["windows"]),
         day=day,
         seq=row["first_seq"],

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.ledger_chain import HASH_BYTES, LedgerChain, text_digests
-from ..store.ledger_columns import CHAIN_COLUMNS, ENTRY_COLUMNS, FIXED_COLUMNS
+from ..store.ledger_columns import CHAIN_COLUMNS, ENTRY_COLUMNS, FIXED_COLUMNS, hashed_values
 from .ledger_row import LedgerRow, row_values
 
 #: The columns of a record.
@@ -26,6 +26,6 @@ def chain_records(
         if any(text is not None for text in texts):
             salt = salts[i * HASH_BYTES : (i + 1) * HASH_BYTES]
             digests = text_digests(salt, texts)
-        last = chain.row_hash(last, values[:_FIXED], digests)
+        last = chain.row_hash(last, hashed_values(values), digests)
         records.append((*values, last, salt))
     return records, last

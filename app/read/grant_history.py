@@ -187,7 +187,9 @@ async def _explain(
         rows = await fetch("get_live_grants", *at, starts, ends, 0, 1)
         return rows[0]["amount"] if rows else None, [row for row in rows if _place(row) < before]
     counted = await fetch("get_user_activity", namespace.id, starts, ends, False, [user])
-    units = int(counted[0]["amount"]) if counted and counted[0]["grants"] else None
+    if window.name == "all":
+        counted = [*counted, *await fetch("get_opening_sum", namespace.id, user)]
+    units = sum(int(row["amount"]) for row in counted) if any(row["grants"] for row in counted) else None
     return units, await fetch("get_live_grants", *at, starts, *min(before, (ends, 0)), limit)
 
 
@@ -210,6 +212,7 @@ def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
         "recorded_at": row["recorded_at"],
         "voided": row["voided"],
         "quarantined": row["verb"] == QUARANTINE_VERB,
+        "opening": row["opening"],
         "revision": row["revision"],
         "epoch": row["epoch"],
         "seq": row["seq"],

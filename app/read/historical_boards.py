@@ -139,7 +139,9 @@ class HistoricalBoards:
         window = board.window
         starts = EARLIEST if window.starts is None else from_micros(window.starts)
         ends = LATEST if window.ends is None else from_micros(window.ends)
-        (size,) = await self._postgres.fetch("count_live_grants", board.namespace.id, starts, ends)
+        (size,) = await self._postgres.fetch(
+            "count_live_grants", board.namespace.id, starts, ends, window.starts is None
+        )
         if size["grants_within"] + size["grants"] // SCANNED_A_GRANT > GRANTS_MAX:
             raise Invalid(
                 f"a board of the past is made of {GRANTS_MAX:,} grants at most; {window.name} has "

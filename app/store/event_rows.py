@@ -42,6 +42,8 @@ def ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     }
     same = ("revision", "category", "source", "source_id", "action", "session_id")
     fields |= {name: row[name] for name in (*same, "granted_at")}
+    if row["opening"]:
+        fields["opening"] = True
     if "reason" in kind.__struct_fields__:
         fields["reason"] = row["reason"]
     if kind is Edited:

@@ -82,4 +82,5 @@ def _state_from_row(row: asyncpg.Record) -> GrantState:
         quarantined=row["verb"] == QUARANTINE_VERB,
         seq=row["first_seq"],
         has_open_letter=row["has_open_letter"],
+        opening=row["opening"],
     )

@@ -65,14 +65,8 @@ def grant_row(namespaces: Mapping[int, Namespace], row: asyncpg.Record) -> Row:
     return (
         *(namespace.name, row["grant_id"], visible_name(row["user"]), namespace.number(row["amount"])),
         *(row["category"], row["source"], row["source_id"], row["action"]),
-        *(row["granted_at"], row["session_id"], read_meta(row["meta"]), _is_opening(namespace, row)),
+        *(row["granted_at"], row["session_id"], read_meta(row["meta"]), row["opening"] or None),
     )
-
-
-def _is_opening(namespace: Namespace, row: asyncpg.Record) -> bool | None:
-    """True for an opening balance: it lies on `all` alone, and has no day of a streak. None for any other grant."""
-    is_on_all_alone = row["windows"] == ["all"] and namespace.rules.periods != ("all",)
-    return is_on_all_alone or (namespace.rules.streaks and row["is_without_day"]) or None
 
 
 def revision_row(namespaces: Mapping[int, Namespace], row: asyncpg.Record) -> Row:

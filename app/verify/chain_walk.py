@@ -13,7 +13,7 @@ import asyncpg
 from ..model.entry_kinds import GAP
 from ..model.entry_names import parse_gap_name
 from ..model.ledger_chain import HASH_BYTES, LedgerChain, text_digests
-from ..store.ledger_columns import FIXED_COLUMNS, TEXT_COLUMNS
+from ..store.ledger_columns import FIXED_COLUMNS, TEXT_COLUMNS, hashed_values
 
 _CHANGED = "the row was changed"
 _UNCLEAR = "the row does not follow from the one before it: one of the two was changed"
@@ -77,7 +77,7 @@ class ChainWalk:
         if actual is None and not self._last:
             self.unchained += 1
             return
-        values, digests = [row[name] for name in FIXED_COLUMNS], self._digests(row, place)
+        values, digests = hashed_values([row[name] for name in FIXED_COLUMNS]), self._digests(row, place)
         before = self._last or self.chain.begin(self.partition)
         proper = self.chain.row_hash(before, values, digests)
         if actual == proper:

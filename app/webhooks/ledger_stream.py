@@ -170,7 +170,8 @@ def ledger_message(message_id: str, row: asyncpg.Record, settings: WebhookSettin
     """The message of an entry, from its row."""
     namespace = namespace_from_row(row)
     event = ledger_event(namespace, row)
-    kind, data = str(event.__struct_config__.tag), msgspec.structs.asdict(event)
+    kind = str(event.__struct_config__.tag)
+    data = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not msgspec.UNSET}
     for name in _OPTIONAL:
         if name not in settings.include:
             data.pop(name, None)

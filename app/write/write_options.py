@@ -34,7 +34,10 @@ class WriteOptions(NamedTuple):
         require_scope(self.principal, "admin" if self.backfill else "write", name)
 
     def plan(self, grant: Grant, namespace: Namespace, now: int, zones: Mapping[str, str]) -> PlannedEntry:
-        """The plan of a grant, or what `model.grant.plan` raises. now: microseconds; zones: of users, for streaks."""
+        """The plan of a grant, or what `model.grant.plan` raises. now: microseconds; zones: of users, for streaks.
+        Forbidden for an opening balance from a key without `admin`."""
+        if grant.opening:
+            require_scope(self.principal, "admin", namespace.name)
         actor, zone = self.principal.id, zones.get(grant.user_id)
         return plan(
             grant,

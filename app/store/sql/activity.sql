@@ -63,9 +63,14 @@ LEFT JOIN LATERAL (
               AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
               AND l.kind = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         -- include: revision_at (row = l, seq = (SELECT seq FROM as_of), partition = partition_of($1))
-        WHERE $4 AND NOT r.voided) AS f
+        WHERE $4 AND NOT r.voided AND NOT r.opening) AS f
 ) AS p ON true
 WHERE u.name = ANY($5::text[]) GROUP BY u.name;
+
+-- name: get_opening_sum
+-- The same of a user's ($2) opening balances, which are in no stretch of time. O(log n + their hours).
+SELECT coalesce(sum(grants), 0)::bigint AS grants, coalesce(sum(amount), 0) AS amount FROM user_buckets
+WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND level = 4;
 
 -- name: get_namespace_activity
 -- The same of a whole namespace: days, hours, minutes, and the grants of the two minutes that the bounds cut. Those are found by
@@ -114,7 +119,7 @@ LEFT JOIN LATERAL (
             WHERE l.partition = partition_of($1) AND l.namespace_id + 0 = $1 AND l.recorded_at >= cut.since
               AND l.recorded_at < cut.until AND l.kind || '' = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         -- include: revision_at (row = l, seq = (SELECT seq FROM as_of), partition = partition_of($1))
-        WHERE $4 AND NOT r.voided) AS f
+        WHERE $4 AND NOT r.voided AND NOT r.opening) AS f
 ) AS p ON true;
 
 -- name: get_trends
@@ -137,7 +142,7 @@ FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.un
 
 -- fragment: is_granted_in_cut
 -- The condition that a revision `l` counts, with a granted_at between two moments, up to the seq that is counted.
-l.granted_at >= cut.since AND l.granted_at < cut.until AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of)
+l.granted_at >= cut.since AND l.granted_at < cut.until AND NOT l.voided AND NOT l.opening AND l.seq + 0 <= (SELECT seq FROM as_of)
 
 -- fragment: if_current_and_by_granted_at
 -- The condition that granted time is asked for, and that a row `l` is the current revision of its grant.

@@ -16,7 +16,7 @@ SELECT count(*) AS entries, max(seq) AS seq FROM (
 -- What an event says of a row `l` of the ledger.
 coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
        l.grant_id, l.revision, coalesce(l.amount, l.entry_amount) AS amount, l.score_delta, l.score, l.category, l.source,
-       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.amount AS previous_amount,
+       l.source_id, l.action, l.session_id, l.granted_at, l.opening, l.actor, l.reason, b.amount AS previous_amount,
        s.entry AS claimed
 
 -- fragment: event_tables

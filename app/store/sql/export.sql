@@ -1,7 +1,7 @@
 -- fragment: export_columns
 -- What an export tells of a row `l` of a grant: its user `u`, and its meta `m`.
 SELECT l.namespace_id, l.grant_id, u.name AS user, l.amount, l.category, l.source, l.source_id, l.action, l.granted_at,
-       l.session_id, m.meta::text AS meta, l.windows, l.day IS NULL AS is_without_day
+       l.session_id, m.meta::text AS meta, l.opening
 
 -- name: export_grants
 -- The grants of a partition ($1) and some namespaces ($2) that count, as their last revisions left them, where these came behind

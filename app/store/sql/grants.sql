@@ -16,7 +16,7 @@ WHERE partition = ANY($5::smallint[]) AND (namespace_id, kind, grant_id, revisio
 -- fragment: grant_columns
 -- What lists of grants `l` of users `u` tell, with their meta `m`.
 SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.opening, l.epoch, l.seq, m.meta::text AS meta
 
 -- fragment: meta_of_grant
 -- The meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
@@ -125,7 +125,7 @@ LEFT JOIN LATERAL (
 -- fragment: live_grant_columns
 -- The same of live grants `g` and their rows `l`; granted_at and seq are those of the grant's first entry.
 SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action, l.session_id,
-       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
+       g.granted_at, l.recorded_at, l.voided, l.verb, l.opening, l.epoch, g.first_seq AS seq, m.meta::text AS meta
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
@@ -153,7 +153,7 @@ ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
 -- name: get_revisions
 -- A grant and its corrections, in order.
 SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.opening, l.epoch, l.seq, l.verb, l.reason, l.actor,
        m.meta::text AS meta,
        -- include: has_open_letter (row = l)
 FROM grant_revisions l
@@ -165,7 +165,7 @@ ORDER BY l.revision;
 -- name: get_grants
 -- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
 SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.first_seq,
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, l.opening, f.first_seq,
        -- include: has_open_letter (row = l)
 FROM grant_revisions l
 JOIN users u ON u.number = l.user_number

@@ -10,7 +10,7 @@ SELECT partition, epoch, seq, chain_hash, chain_mac FROM partitions ORDER BY par
 -- Rows of a partition behind a place (epoch, seq), at most so many, in order. O(log n + rows).
 SELECT partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount, live_delta, score, category,
        source, action, granted_at, recorded_at, windows, digest, score_delta, amount, voided, verb, idempotency_key, day,
-       original_seq, source_id, session_id, reason, actor, request_digest, chain_hash, salt, text_digests
+       original_seq, opening, source_id, session_id, reason, actor, request_digest, chain_hash, salt, text_digests
 FROM ledger WHERE partition = $1 AND (epoch, seq) > ($2, $3::bigint) ORDER BY epoch, seq LIMIT $4;
 
 -- name: get_rows_beyond_offset

@@ -48,11 +48,13 @@ ON CONFLICT (user_number, namespace_id, "window", sort_key, granted_at, first_se
 SET epoch = excluded.epoch, seq = excluded.seq;
 
 -- name: count_live_grants
--- How many live grants a namespace has, and how many of them in the days from one moment to another. O(days with grants).
+-- How many live grants a namespace has, and how many of them in the days from one moment to another; opening balances are
+-- among these where it is for all time ($4). O(days with grants + hours with opening balances).
 SELECT coalesce(sum(grants), 0)::bigint AS grants,
-       coalesce(sum(grants) FILTER (WHERE at > $2::timestamptz - interval '2 days' AND at < $3::timestamptz), 0)::bigint
+       coalesce(sum(grants) FILTER (
+           WHERE at > $2::timestamptz - interval '2 days' AND at < $3::timestamptz AND (level = 0 OR $4::boolean)), 0)::bigint
            AS grants_within
-FROM namespace_buckets WHERE namespace_id = $1 AND level = 0;
+FROM namespace_buckets WHERE namespace_id = $1 AND level IN (0, 4);
 
 -- name: get_historical_board
 -- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked; board_size

@@ -189,9 +189,10 @@ SELECT w.cell, l.amount AS highest, l.amount AS lowest, l.amount AS latest,
 -- include: requested_cells
 CROSS JOIN LATERAL (
     SELECT least(x.until, (
-        SELECT at + interval '1 hour' FROM user_buckets
-        WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND level = 1 AND at < x.until
-          AND grants > 0 ORDER BY at DESC LIMIT 1)) AS until OFFSET 0) AS h
+        SELECT max(last.at) + interval '1 hour' FROM (VALUES (1), (4)) AS n (level) CROSS JOIN LATERAL (
+            SELECT at FROM user_buckets
+            WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND level = n.level
+              AND at < x.until AND grants > 0 ORDER BY at DESC LIMIT 1) AS last)) AS until OFFSET 0) AS h
 CROSS JOIN LATERAL (
     SELECT r.amount, r.granted_at
     FROM (SELECT namespace_id, amount, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision

@@ -30,7 +30,7 @@ EXISTS (
 -- fragment: revision_at
 -- The revision `r` of the grant of a row that was current at a seq. O(log n).
 CROSS JOIN LATERAL (
-    SELECT amount, voided FROM grant_revisions
+    SELECT amount, voided, opening FROM grant_revisions
     WHERE partition = {{partition}} AND namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND seq <= {{seq}}
     ORDER BY revision DESC LIMIT 1) AS r
 
@@ -45,7 +45,7 @@ SELECT * FROM ledger
 -- The revision `b` that a correction `c` replaced: the greatest one below its own that was recorded before. The next one below
 -- may be a dead letter that was dropped or is not retried yet. O(log n).
 CROSS JOIN LATERAL (
-    SELECT user_number, granted_at, amount, windows, voided FROM grant_revisions
+    SELECT user_number, granted_at, amount, windows, voided, opening FROM grant_revisions
     WHERE partition = ANY($1) AND namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision < c.revision
       AND seq < c.seq
     ORDER BY revision DESC LIMIT 1) AS b

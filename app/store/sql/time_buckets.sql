@@ -7,7 +7,8 @@ WITH new_rows AS MATERIALIZED (
     SELECT l.*
     -- include: spans_of_new_rows
     CROSS JOIN LATERAL (
-        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided, seq, original_seq
+        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided, opening, seq,
+               original_seq
         FROM grant_revisions
         -- include: new_rows
         ) AS l),
@@ -17,19 +18,19 @@ zones AS MATERIALIZED (
     FROM namespaces
     WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM new_rows))),
 moves AS (
-    SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, amount FROM new_rows WHERE kind = 'grant' AND NOT voided
+    SELECT namespace_id, user_number, granted_at, recorded_at, opening, 1 AS n, amount FROM new_rows WHERE kind = 'grant' AND NOT voided
     UNION ALL
-    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.amount
+    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.opening, m.n, m.n * m.amount
     FROM new_rows c
     -- include: grant_of_correction (row = c, partition = ANY($1))
     -- include: replaced_revision
-    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided), (b.granted_at, -1, b.amount, b.voided))
-        AS m (granted_at, n, amount, voided)
+    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided, c.opening), (b.granted_at, -1, b.amount, b.voided, b.opening))
+        AS m (granted_at, n, amount, voided, opening)
     WHERE c.kind = 'correction' AND NOT m.voided
       -- include: is_no_later_one_counted
 ),
 placed AS MATERIALIZED (
-    SELECT m.user_number, m.namespace_id, m.n, m.amount, m.granted_at, m.recorded_at, day.granted AS granted_day,
+    SELECT m.user_number, m.namespace_id, m.opening, m.n, m.amount, m.granted_at, m.recorded_at, day.granted AS granted_day,
            day.recorded AS recorded_day, date_bin('1 hour', m.granted_at, day.granted) AS granted_hour,
            date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
@@ -96,7 +97,8 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
 
 -- name: add_buckets
 -- Behind `bucket_changes`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
--- known by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
+-- known by their rows. Opening balances are in the hours of a level of their own (4). Answers the hours that are counted
+-- finer, and those that are dense from now on. O(rows × log n).
 -- include: bucket_changes
 , cells AS MATERIALIZED (
     SELECT p.user_number, p.namespace_id, c.level, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
@@ -106,7 +108,10 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
         (0, p.granted_day, p.n, p.amount, 0, 0), (1, p.granted_hour, p.n, p.amount, 0, 0),
         (0, p.recorded_day, 0, 0, p.n, p.amount), (1, p.recorded_hour, 0, 0, p.n, p.amount)
     ) AS c (level, at, grants, amount, recorded, recorded_amount)
-    GROUP BY p.user_number, p.namespace_id, c.level, c.at),
+    WHERE NOT p.opening GROUP BY p.user_number, p.namespace_id, c.level, c.at
+    UNION ALL
+    SELECT user_number, namespace_id, 4, granted_hour, sum(n), sum(amount), 0, 0 FROM placed
+    WHERE opening GROUP BY user_number, namespace_id, granted_hour),
 changed AS (
     -- include: add_cells
     RETURNING user_number, namespace_id, level, at, grants, recorded, is_subdivided,
@@ -116,9 +121,10 @@ namespace_changes AS (
     SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
     FROM (SELECT namespace_id, level, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
           UNION ALL SELECT namespace_id, level, at, 0, 0, 0, 0, users FROM changed
-          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, amount, 0, 0, 0 FROM placed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, amount, 0, 0, 0
+                    FROM placed WHERE NOT opening
           UNION ALL SELECT namespace_id, 2, date_bin('1 minute', recorded_at, recorded_hour), 0, 0, n, amount, 0
-                    FROM placed) AS x
+                    FROM placed WHERE NOT opening) AS x
     GROUP BY namespace_id, level, at ORDER BY namespace_id, level, at
     ON CONFLICT (namespace_id, level, at) DO UPDATE
     SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
@@ -136,7 +142,7 @@ SELECT user_number, namespace_id, at, is_subdivided FROM changed WHERE level = 1
         (p.granted_at, p.granted_hour, p.n, p.amount, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.amount)
     ) AS c (at, hour, grants, amount, recorded, recorded_amount)
     CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
-    WHERE (SELECT is_subdivided FROM user_buckets a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
+    WHERE NOT p.opening AND (SELECT is_subdivided FROM user_buckets a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
            AND a.level = 1 AND a.at = c.hour)
     GROUP BY 1, 2, 3, 4)
 -- include: add_cells
@@ -162,7 +168,7 @@ CROSS JOIN LATERAL (
     SELECT g.granted_at AS at, 1 AS grants, g.amount AS amount, 0 AS recorded, 0 AS recorded_amount
     FROM grant_revisions g
     WHERE g.partition = ANY($4) AND g.namespace_id = d.namespace_id AND g.user_number = d.user_number
-      AND g.granted_at >= d.hour AND g.granted_at < d.hour + interval '1 hour' AND NOT g.voided
+      AND g.granted_at >= d.hour AND g.granted_at < d.hour + interval '1 hour' AND NOT g.voided AND NOT g.opening
       AND g.seq + 0 <= d.last_seq AND NOT EXISTS (
           -- include: later_corrections (row = g, partition = ANY($4))
           AND c.seq <= d.last_seq OFFSET 0)
@@ -172,7 +178,7 @@ CROSS JOIN LATERAL (
           WHERE partition = ANY($4) AND namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
             AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
     -- include: revision_at (row = g, seq = d.last_seq, partition = ANY($4))
-    WHERE NOT r.voided) AS c
+    WHERE NOT r.voided AND NOT r.opening) AS c
 CROSS JOIN LATERAL (
     SELECT
     -- include: begin_of_day (zone = d, at = c.at)

@@ -87,13 +87,13 @@ CROSS JOIN LATERAL (SELECT name FROM users WHERE number = s.number LIMIT 1) AS u
 
 -- name: get_accepted_grants
 -- Grants of some users that were accepted since a moment ($3), the oldest first: when (microseconds), and their own amounts.
--- O(them × log).
+-- Opening balances count against no velocity. O(them × log).
 SELECT number, (extract(epoch FROM recorded_at) * 1000000)::bigint AS at, entry_amount
 FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
-    SELECT recorded_at, entry_amount, verb FROM ledger
+    SELECT recorded_at, entry_amount, verb, opening FROM ledger
     WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = x.number AND recorded_at >= $3
       AND kind = 'grant' OFFSET 0) AS l
-WHERE verb IS DISTINCT FROM 'quarantine' ORDER BY number, recorded_at;
+WHERE verb IS DISTINCT FROM 'quarantine' AND NOT opening ORDER BY number, recorded_at;
 
 -- name: get_kinds_of_corrected_grants
 -- Windows, categories and sources in which some grant of a namespace ever lay that was corrected: of some no grant is left.

@@ -44,12 +44,12 @@ SELECT min(least(granted_at, recorded_at)) AS first, max(greatest(granted_at, re
 
 -- name: find_differing_buckets
 -- Where the counts by time of a namespace are not what its rows come to, up to the row that they have come to: users' and
--- the namespace's hours and days anew from the ledger; minutes and hundredths of seconds by what their hours hold. The
+-- the namespace's hours and days, and the hours of opening balances (4), anew from the ledger; minutes and hundredths of seconds by what their hours hold. The
 -- days are found in an array of their beginnings. user: null of the namespace's own. O(n log n).
 WITH zone AS MATERIALIZED (SELECT partition FROM namespaces WHERE id = $1),
 latest AS MATERIALIZED (
-    SELECT user_number, amount, granted_at, first_at FROM (
-        SELECT l.user_number, l.amount, l.granted_at, l.voided, row_number() OVER w AS recency,
+    SELECT user_number, amount, granted_at, first_at, opening FROM (
+        SELECT l.user_number, l.amount, l.granted_at, l.voided, l.opening, row_number() OVER w AS recency,
                min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
         FROM zone z JOIN partitions p ON p.partition = z.partition
         CROSS JOIN LATERAL (
@@ -64,11 +64,14 @@ hours AS MATERIALIZED (
     FROM (SELECT r.user_number, m.*, d.starts[width_bucket(m.moment, d.starts)] AS day
           FROM latest r CROSS JOIN days d CROSS JOIN LATERAL (
               VALUES (r.granted_at, 1, r.amount, 0, 0), (r.first_at, 0, 0, 1, r.amount)
-          ) AS m (moment, grants, amount, recorded, recorded_amount) OFFSET 0) AS placed
+          ) AS m (moment, grants, amount, recorded, recorded_amount)
+          WHERE NOT r.opening OFFSET 0) AS placed
     GROUP BY 1, 2, 3),
 expected AS MATERIALIZED (
     SELECT user_number, 1 AS level, at, grants, amount, recorded, recorded_amount FROM hours
-    UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3),
+    UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3
+    UNION ALL SELECT r.user_number, 4, date_bin('1 hour', r.granted_at, d.starts[width_bucket(r.granted_at, d.starts)]) AS at,
+                     count(*), sum(r.amount), 0, 0 FROM latest r CROSS JOIN days d WHERE r.opening GROUP BY 1, 3),
 actual AS MATERIALIZED (
     SELECT a.* FROM standings s
     CROSS JOIN LATERAL (SELECT * FROM user_buckets WHERE user_number = s.user_number AND namespace_id = $1 OFFSET 0) AS a
@@ -86,16 +89,16 @@ subdivisions AS (
                     WHERE namespace_id = $1 AND level = 1) AS h
       ON h.user_number IS NOT DISTINCT FROM f.user_number
          AND h.at = date_bin('1 hour', f.at, d.starts[width_bucket(f.at, d.starts)])
-    WHERE f.level > 1 GROUP BY 1, 2, 3),
+    WHERE f.level IN (2, 3) GROUP BY 1, 2, 3),
 pairs AS (
     SELECT u.number AS user_number, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, NULL::bigint AS users,
            w.grants, w.amount, w.recorded, w.recorded_amount, NULL::bigint
-    FROM (SELECT * FROM actual WHERE level < 2) AS h
+    FROM (SELECT * FROM actual WHERE level IN (0, 1, 4)) AS h
     FULL JOIN expected w USING (user_number, level, at) JOIN users u ON u.number = user_number
     UNION ALL
     SELECT NULL, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, h.users,
            w.grants, w.amount, w.recorded, w.recorded_amount, w.users
-    FROM (SELECT * FROM namespace_buckets WHERE namespace_id = $1 AND level < 2) AS h
+    FROM (SELECT * FROM namespace_buckets WHERE namespace_id = $1 AND level IN (0, 1, 4)) AS h
     FULL JOIN (SELECT level, at, sum(grants) AS grants, sum(amount) AS amount, sum(recorded) AS recorded,
                       sum(recorded_amount) AS recorded_amount, count(*) FILTER (WHERE grants > 0) AS users
                FROM expected GROUP BY 1, 2) AS w USING (level, at)

@@ -126,7 +126,7 @@ def apply_edit(
             changes[field] = value
     if not isinstance(edit.amount, UnsetType):
         changes["amount"] = units = amount_units(edit.amount, namespace.rules.scale)
-        if not is_within_bounds(namespace, units, opening=grant.opening and admin):
+        if not is_within_bounds(namespace, units, grant.opening and admin):
             raise AmountRange(amount_bound(namespace.rules), field="$.amount")
     if not isinstance(edit.granted_at, UnsetType):
         at = _moment(edit.granted_at)
@@ -135,7 +135,7 @@ def apply_edit(
         if at != grant.granted_at:
             if (past is not None and at < now - past and not backfill) or (future is not None and at > now + future):
                 raise GrantedAtRange(moment_bound(namespace, at, now), field="$.granted_at")
-            windows, day = namespace.windows_and_day(at, zone, opening=grant.opening)
+            windows, day = namespace.windows_and_day(at, zone, grant.opening)
             changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(grant, **changes)
 

@@ -17,6 +17,7 @@ from .namespace import Namespace
 from .score import to_units
 from .text import ID_BYTES_MAX, check_label, check_text
 
+_NO_BOUNDS = (None, None)
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BEGINNINGS = frozenset(b"%c" % char for char in b"-0123456789")
 _unpack = msgspec.msgpack.Decoder(type=int | float).decode
@@ -95,7 +96,7 @@ def _log_entry(
     batch: str | None,
 ) -> LogEntry:
     """What the log carries of a grant. Invalid for its meta."""
-    windows, day = namespace.windows_and_day(granted_at, zone, opening=grant.opening)
+    windows, day = namespace.windows_and_day(granted_at, zone, grant.opening)
     return LogEntry(
         kind=GRANT.name,
         namespace_id=namespace.id,
@@ -189,12 +190,12 @@ def _verdict(namespace: Namespace, body: LogEntry, *, now: int, backfill: bool) 
     too_old = past is not None and granted_at < now - past and not backfill
     if too_old or (future is not None and granted_at > now + future):
         return "granted_at_range"
-    if not is_within_bounds(namespace, body.entry_amount, opening=body.opening):
+    if namespace.amount_bounds != _NO_BOUNDS and not is_within_bounds(namespace, body.entry_amount, body.opening):
         return "quarantined" if namespace.rules.suspicious == "quarantine" else "amount_range"
     return ""
 
 
-def is_within_bounds(namespace: Namespace, units: int, *, opening: bool = False) -> bool:
+def is_within_bounds(namespace: Namespace, units: int, opening: bool) -> bool:
     """Whether a grant may have an amount. An opening balance that is a sum stands for many grants: the bounds of one do
     not hold for it."""
     low, high = namespace.amount_bounds

@@ -259,14 +259,13 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
             return windows
         return windows + tuple(f"{window}:{category}" for window in windows)
 
-    def windows_and_day(
-        self, micros: int, zone: str | None = None, *, opening: bool = False
-    ) -> tuple[tuple[str, ...], str | None]:
-        """The windows in which a grant of a moment counts, and its day in a streak as `day_at` tells it. An opening
-        balance counts on `all` alone, and on no day."""
+    def windows_and_day(self, micros: int, zone: str | None, opening: bool) -> tuple[tuple[str, ...], str | None]:
+        """The windows in which a grant of a moment counts, and its day in a streak, in its user's own zone if any; None
+        if streaks are off. An opening balance counts on `all` alone, and for no day."""
         if opening:
             return ("all",), None
-        return self.calendar.names_at(micros), self.day_at(micros, zone)
+        day = self.days_in(zone).day_at(micros).isoformat() if self.rules.streaks else None
+        return self.calendar.names_at(micros), day
 
     @cached_property
     def past_micros(self) -> int | None:
@@ -287,10 +286,6 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     def amount_bounds(self) -> tuple[int | None, int | None]:
         """amount_min and amount_max in scaled units."""
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
-
-    def day_at(self, micros: int, zone: str | None = None) -> str | None:
-        """The day for which a grant counts in a streak, in its user's own zone if any; None if streaks are off."""
-        return self.days_in(zone).day_at(micros).isoformat() if self.rules.streaks else None
 
     @cached_property
     def aggregation(self) -> Aggregation:

@@ -1,4 +1,4 @@
-"""Opening balances: totals without their history. They count on `all` and their category's board there, nowhere else."""
+"""Opening balances: totals without their history. They count on `all` and their category there, nowhere else."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -101,7 +101,7 @@ WITH RECURSIVE users_in_turn AS (
         WHERE partition = partition_of($1) AND (namespace_id, user_number) > (t.namespace_id, t.user_number)
         ORDER BY namespace_id, user_number LIMIT 1) AS n WHERE n.namespace_id = $1)
 SELECT w.walked_user, w.is_listed, u.name AS user, w.grant_id, w.revision, w.amount, w.category, w.source, w.source_id,
-       w.action, w.session_id, w.granted_at, w.recorded_at, w.voided, w.verb, w.epoch, w.seq, m.meta::text AS meta
+       w.action, w.session_id, w.granted_at, w.recorded_at, w.voided, w.verb, w.opening, w.epoch, w.seq, m.meta::text AS meta
 FROM (
     SELECT t.user_number AS walked_user, l.* FROM users_in_turn t
     LEFT JOIN LATERAL (

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -18,7 +18,7 @@ from ..model.moment import parse_moment
 from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
 from ..transfer.compare_figures import Comparison
-from ..transfer.compare_legacy import LegacyColumns, LegacyLine, batches, legacy_lines
+from ..transfer.compare_legacy import LegacyColumns, LegacyLine, batches, legacy_lines, parse_max_diff
 from ..transfer.compare_page import as_page
 from ..transfer.compare_report import as_json, as_text, figures_json
 from ..transfer.compare_run import Question
@@ -147,14 +147,3 @@ async def _keep(postgres_url: str, question: Question, comparison: Comparison) -
             )
     finally:
         await postgres.close()
-
-
-def parse_max_diff(text: str) -> Decimal:
-    """A difference. Invalid."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal(-1)
-    if not number.is_finite() or number < 0:
-        raise Invalid("must be a number of 0 or more", field="--max-diff")
-    return number

@@ -16,7 +16,8 @@ from ..model.errors import Invalid
 from ..settings import read_settings
 from ..store.changes import ANNOUNCE_CHANGE
 from ..store.namespace_cache import SET_IF_NEWER
-from .compare import ACTOR, parse_max_diff
+from ..transfer.compare_legacy import parse_max_diff
+from .compare import ACTOR
 from .finding import FindingError
 
 

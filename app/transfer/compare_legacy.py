@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ..model.errors import Invalid
 from .source_row import SourceFault, SourceRow, value_at
 
 #: Lines that are handed on together.
@@ -15,6 +16,8 @@ LINES_A_BATCH = 5_000
 _NUMBER_CHARS_MAX = 64
 #: Characters of an unreadable value that a finding repeats.
 _SHOWN_CHARS_MAX = 60
+#: Decimal reads more: `1_000`, digits of other scripts, infinity.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -72,13 +75,25 @@ def _of_values(line: int, user: str, score: str) -> LegacyLine:
     if not user or _CONTROL.search(user):
         return Unreadable(line, "names no user" if not user else "the user has control characters")
     text = score.strip()
-    try:
-        number = Decimal(text[: _NUMBER_CHARS_MAX + 1])
-    except InvalidOperation:
+    number = _number(text)
+    if number is None:
         return Unreadable(line, f"{text[:_SHOWN_CHARS_MAX]!r} is no number")
-    if not number.is_finite() or len(text) > _NUMBER_CHARS_MAX or abs(number.adjusted()) > _NUMBER_CHARS_MAX:
+    if len(text) > _NUMBER_CHARS_MAX or abs(number.adjusted()) > _NUMBER_CHARS_MAX:
         return Unreadable(line, f"{text[:_SHOWN_CHARS_MAX]!r} is no number that a score can be")
     return LegacyRow(line, user, number)
+
+
+def _number(text: str) -> Decimal | None:
+    """The number that a text is; None for any other text."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_max_diff(text: str) -> Decimal:
+    """A difference. Invalid."""
+    number = _number(text)
+    if number is None or number < 0:
+        raise Invalid("must be a number of 0 or more", field="--max-diff")
+    return number
 
 
 def batches(lines: Iterable[LegacyLine]) -> Iterator[list[LegacyLine]]:

@@ -11,7 +11,7 @@ _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d
 _LOOSE = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ]+(\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,6})\d*)?\s*(?:([Zz]|UTC)|([+-]\d\d):?(\d\d)?)?)?\s*"
 )
-_NUMBER = re.compile(r"-?\d{1,17}(\.\d+)?")
+_NUMBER = re.compile(r"-?\d{1,17}(\.\d+)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Formats of `--time-format` that are numbers: how many of them make a second.
 EPOCH_FORMATS = {"epoch": 1, "epoch-ms": 1_000, "epoch-us": 1_000_000}

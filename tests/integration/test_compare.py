@@ -178,3 +178,26 @@ def test_decimals_are_compared_exactly(space: Space, tmp_path: Path) -> None:
     _, result = compare(space, legacy(tmp_path, totals))
     assert result["figures"]["differing"] == USERS
     assert result["figures"]["largest_difference"] < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("totals", "tau"),
+    [({"ann": 5, "bob": 5, "eve": 5}, "unknown: all of one side are equal"), ({}, "unknown"), ({"ann": 5}, "unknown")],
+    ids=["all ties", "nobody there", "one user there"],
+)
+@pytest.mark.parametrize("form", ["text", "html", "json"])
+def test_where_there_is_no_order_the_rest_is_told(
+    space: Space, names: Any, tmp_path: Path, totals: dict[str, int], tau: str, form: str
+) -> None:
+    ties = Space(space.stack, space.api, names.fresh())
+    for user in ("ann", "bob", "eve"):
+        assert ties.grant(user, 5, query="?backfill=true").status_code == 201
+    space.stack.wait_flushed(counted=False)
+    words = (legacy(tmp_path, totals), "--namespace", ties.name, "--format", form)
+    done = command_here(space.stack.environment, "compare", *words)
+    assert done.exit_code == (0 if len(totals) == 3 else 1), done.exception
+    if form == "json":
+        figures = json.loads(done.stdout)["figures"]
+        assert (figures["tau"], figures["equal"], figures["missing_there"]) == (None, len(totals), 3 - len(totals))
+    else:
+        assert tau in done.stdout

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.compare_legacy import LegacyColumns, LegacyRow, Unreadable, legacy_lines
+from app.model.errors import Invalid
+from app.transfer.compare_legacy import LegacyColumns, LegacyRow, Unreadable, legacy_lines, parse_max_diff
 from app.transfer.source import SourceOptions, open_source
 from app.transfer.source_row import SourceFault
 
@@ -47,6 +48,21 @@ def test_a_line_that_tells_no_score_is_named_and_the_next_is_read(tmp_path: Path
     assert [line.line for line in bad] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert bad[2].reason == "names no user"
     assert lines[-1] == LegacyRow(10, "gus", Decimal(7))
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", "\u0661\u0662", "1,000", "1 000", "0x10", "--1", ".", "1e", "Infinity", "sNaN"]
+)
+def test_only_a_decimal_is_a_number(tmp_path: Path, text: str) -> None:
+    """A number that another program would not read as we do is told, not guessed."""
+    assert lines_of(tmp_path, f"user_id;score\nann;{text}\n".encode()) == [Unreadable(2, f"{text!r} is no number")]
+    with pytest.raises(Invalid):
+        parse_max_diff(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("+5", "5"), ("5.", "5"), (".5", "0.5"), ("1E+3", "1000"), ("-0", "0")])
+def test_numbers_come_as_programs_write_them(tmp_path: Path, text: str, number: str) -> None:
+    assert lines_of(tmp_path, f"user_id;score\nann;{text}\n".encode()) == [LegacyRow(2, "ann", Decimal(number))]
 
 
 def test_a_packed_table_and_another_encoding_are_read(tmp_path: Path) -> None:

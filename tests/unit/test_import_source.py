@@ -205,7 +205,10 @@ def test_times(form: str, text: str, expected: str) -> None:
     assert TimeReader(form, ZoneInfo("Europe/Berlin")).read(text).text == expected
 
 
-@pytest.mark.parametrize(("form", "text"), [("iso", "yesterday"), ("epoch", "2021-01-01"), ("iso", "2021-13-01 00:00")])
+_NO_TIMES = [("iso", "yesterday"), ("epoch", "2021-01-01"), ("iso", "2021-13-01 00:00"), ("epoch", "\u0661\u0662")]
+
+
+@pytest.mark.parametrize(("form", "text"), _NO_TIMES)
 def test_what_is_no_time_is_refused(form: str, text: str) -> None:
     with pytest.raises(RowRefused):
         TimeReader(form, ZoneInfo("Europe/Berlin")).read(text)

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpcore
 
@@ -26,6 +26,9 @@ ATTEMPT_S_MAX = 10.0
 CONNECT_S_MAX = 3.0
 #: Bytes of an answer's body that are read. They say nothing: the status alone counts.
 ANSWER_BYTES_MAX = 4_096
+#: Bytes of an answer in all, its head and what comes before it: a receiver may send `100 Continue` without an end, and
+#: each costs the persister 20 µs.
+ANSWER_AND_HEAD_BYTES_MAX = 65_536
 #: Addresses of a name that are tried.
 ADDRESSES_MAX = 4
 #: Seconds that a receiver may ask for by Retry-After.
@@ -92,6 +95,40 @@ class NameServer:
         return list(dict.fromkeys(address for address in addresses if address is not None))
 
 
+class BoundedStream(httpcore.AsyncNetworkStream):
+    """A connection of which so many bytes are read, and no more than one piece beyond them."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, bytes_max: int) -> None:
+        self._stream = stream
+        self._left = bytes_max
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Some bytes. httpcore.RemoteProtocolError, once there were too many."""
+        if self._left <= 0:
+            raise httpcore.RemoteProtocolError("the answer is too long")
+        data = await self._stream.read(max_bytes, timeout)
+        self._left -= len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Sends."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Closes it."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """The same with TLS."""
+        return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._left)
+
+    def get_extra_info(self, info: str) -> Any:
+        """As the connection has it."""
+        return self._stream.get_extra_info(info)
+
+
 class CheckedBackend(httpcore.AnyIOBackend):
     """Connects to the addresses of a name only if all of them are allowed."""
 
@@ -119,12 +156,13 @@ class CheckedBackend(httpcore.AnyIOBackend):
         error: Exception = httpcore.ConnectError(_NAME_FAULT)
         for address in addresses[:ADDRESSES_MAX]:
             try:
-                return await super().connect_tcp(
+                stream = await super().connect_tcp(
                     str(address),
                     port,
                     timeout=CONNECT_S_MAX if len(addresses) > 1 else None,
                     socket_options=socket_options,
                 )
+                return BoundedStream(stream, ANSWER_AND_HEAD_BYTES_MAX)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as refusal:
                 error = refusal
         raise error

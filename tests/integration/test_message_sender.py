@@ -4,9 +4,10 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.webhooks.message_sender import Outcome, Sender
 
 MESSAGE = Message("msg_1", "granted", b"{}")
 HOST = "hooks.example"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Names:
@@ -39,10 +41,11 @@ class Names:
 
 
 class Server:
-    """Answers each connection with 204 and closes it. requests: what came."""
+    """Answers each connection, with 204 if nothing else, and closes it. requests: what came."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, answers: Iterable[bytes] = (NO_CONTENT,)) -> None:
         self.requests: list[bytes] = []
+        self._answers = answers
         self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -55,18 +58,18 @@ class Server:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            with connection:
-                try:
-                    stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
-                    request = b""
-                    # Who closes with something unread resets the connection, and the answer may be lost.
-                    while not request.endswith(b"\r\n\r\n" + MESSAGE.body) and (piece := stream.recv(65_536)):
-                        request += piece
-                    self.requests.append(request)
-                    stream.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-                    stream.close()
-                except OSError:
-                    pass
+            with connection, suppress(OSError):
+                self._answer(self._tls.wrap_socket(connection, server_side=True) if self._tls else connection)
+
+    def _answer(self, stream: socket.socket) -> None:
+        with stream:
+            request = b""
+            # Who closes with something unread resets the connection, and the answer may be lost.
+            while not request.endswith(b"\r\n\r\n" + MESSAGE.body) and (piece := stream.recv(65_536)):
+                request += piece
+            self.requests.append(request)
+            for answer in self._answers:
+                stream.sendall(answer)
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -206,3 +209,22 @@ def test_a_name_server_that_hangs_takes_an_attempt_its_time_and_no_more(monkeypa
     finally:
         end.set()
         thread.join()
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_an_answer_that_never_begins_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+    certified: Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]],
+    is_secure: bool,
+) -> None:
+    """Before an answer there may be others, which say that it will come; each takes the persister's time."""
+    Names(monkeypatch, ["127.0.0.1"])
+    tls, own_tls = certified(HOST) if is_secure else (None, None)
+    with closing(Server(tls, answers=repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000))) as server:
+        url = f"https://{HOST}:{server.port}/" if is_secure else f"http://localhost:{server.port}/"
+        assert send(url, own_tls) == Outcome(None, "its answer is not HTTP/1.1")
+
+
+def test_some_answers_before_the_answer_are_passed_over() -> None:
+    with closing(Server(answers=chain(repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 99), [NO_CONTENT]))) as server:
+        assert send(f"http://localhost:{server.port}/") == Outcome(204)

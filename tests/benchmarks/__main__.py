@@ -32,6 +32,7 @@ from tests.benchmarks import (
     latest,
     layouts,
     limits,
+    live,
     nodes,
     ranges,
     rebuild,
@@ -77,6 +78,7 @@ PARTS = [
     "worst",
     "rebuild",
     "import",
+    "live",
 ]
 
 
@@ -218,6 +220,7 @@ async def persister(stack: Stack, rows: int) -> None:
 def main(parts: list[str]) -> None:
     """The named parts, or everything."""
     chosen = parts or PARTS
+    live_parts = [part.partition("=")[2] for part in chosen if part.partition("=")[0] == "live"]
     import_rows = [int(part.removeprefix("import=")) for part in chosen if part.startswith("import=")]
     if parts and parts[0].startswith("beside="):
         path, turns, only = (*parts, "", "")[:3]
@@ -256,6 +259,8 @@ def main(parts: list[str]) -> None:
                 limits.main(stack, load)
             if "import" in chosen or import_rows:
                 imports.main(stack, load, tell, *import_rows)
+            for part in live_parts:
+                live.main(stack, tell, part or live.PARTS)
             if "ranges" in chosen or "explain" in chosen:
                 stack.wait_flushed(60)
                 stack.kill("persist")

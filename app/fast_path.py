@@ -25,6 +25,8 @@ QUERY_FIELDS_MAX = 550
 _PATHS_MAX = 1_024
 #: Characters of a path that is cached. Names and windows are not longer; longer paths go through Starlette.
 _PATH_CHARACTERS_MAX = 400
+#: Where WebSockets are taken.
+LIVE_PATH = "/v1/live"
 _HOT = tuple((route.method, route.path, route.path.split("/"), route.handler) for route in ROUTES if route.is_hot)
 
 
@@ -57,14 +59,17 @@ class FastPath:
     For all other routes it gives Starlette the path as it was sent, so that an encoded slash stays part of its segment.
     """
 
-    def __init__(self, app: ASGIApp, handlers: Handlers) -> None:
+    def __init__(self, app: ASGIApp, handlers: Handlers, live: ASGIApp) -> None:
         self._app = app
+        self._live = live
         self._endpoints = {path: as_asgi(handler(handlers)) for _, path, _, handler in _HOT}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the two busiest routes, passes on everything else."""
+        """Answers the two busiest routes and live connections, passes on everything else."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            # A WebSocket stays for hours: each frame of a call on its stack is memory.
+            is_live = scope["type"] == "websocket" and scope["path"] == LIVE_PATH
+            await (self._live if is_live else self._app)(scope, receive, send)
             return
         wrong = _wrong_query(scope["query_string"]) if scope["query_string"] else None
         if wrong is not None:

@@ -11,7 +11,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, WebSocketRoute
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -86,7 +86,13 @@ class Server:
         """Runs the loops while the application is served."""
         services = self.services
         loops = (
-            *(services.committer.run, services.batcher.run, services.hub.run, services.connections.run),
+            *(
+                services.committer.run,
+                services.batcher.run,
+                services.hub.run,
+                services.live.sweep.run,
+                services.connections.run,
+            ),
             *(self._check, self._follow, self._measure),
         )
         tasks = [asyncio.create_task(forever(loop)) for loop in loops]
@@ -146,13 +152,12 @@ class Server:
             pass
 
     def routes(self) -> list[BaseRoute]:
-        """Every path with its methods, in the order of the table; WebSockets; the page's files."""
+        """Every path with its methods, in the order of the table; the page's files."""
         by_path: dict[str, dict[str, Endpoint | ASGIApp]] = {}
         for route in ROUTES:
             by_path.setdefault(route.path, {})[route.method] = route.handler(self.handlers)
         return [
             *(method_route(path, endpoints) for path, endpoints in by_path.items()),
-            WebSocketRoute("/v1/live", self.services.live.endpoint),
             Mount("/web", StaticFiles(directory=WEB)),
         ]
 
@@ -160,7 +165,7 @@ class Server:
         """The ASGI application."""
         app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=EXCEPTION_ANSWERS)
         app.router.redirect_slashes = False
-        return FastPath(app, self.handlers)
+        return FastPath(app, self.handlers, self.services.live)
 
 
 async def _page(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""The hub: once a tick it reads the watched boards that changed, diffs, encodes once, and fills each outbox.
+"""The hub: once a tick it reads the watched boards that changed, diffs, encodes once, and delivers.
 
 The cost of a tick depends on the watched boards that changed, not on the number of grants or subscribers. Nobody waits
-for a client: a subscriber whose outbox is still full gets the newest state next, as a snapshot.
+for a client: a subscriber whose slot is still full gets the newest state next, as a snapshot.
 
 When namespaces or keys change, the hub checks again who may watch. It reads a board, then checks, then publishes: so
 nobody gets a state that is newer than their right.
@@ -50,6 +50,10 @@ ANONYMOUS_VIEWS_MAX = 5_000
 READS_A_ROUND_MAX = 200
 #: Boards that are published before other tasks run: 2 ms of the event loop.
 _PUBLISHED_MAX = 20
+#: Frames that are delivered before other tasks run: 2 ms of the event loop.
+_DELIVERED_MAX = 250
+#: The part of a tick in which the hub rests at least.
+_REST_FRACTION_MIN = 0.25
 #: Boards that are checked for changed names before other tasks run: 1 ms of the event loop.
 _NAMED_MAX = 100
 #: Boards whose versions one call asks for.
@@ -100,6 +104,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._stale = NOTHING
         self._in_trouble = False
+        self._delivered = 0
         self.viewers: set[Viewer] = set()
         namespace_cache.subscribe(self._note_change)
 
@@ -145,6 +150,7 @@ class Hub:
             return
         board, watched = self._watched.pop(subscriber)
         watched.remove(subscriber)
+        subscriber.slot = None
         if subscriber.owner not in watched.owners:
             self._quota.give_back(subscriber.owner)
         self._anonymous_views += not watched.keys and subscriber.owner.is_key
@@ -157,15 +163,18 @@ class Hub:
 
     async def run(self) -> None:
         """Ticks for ever. Sleeps while nobody watches and nothing changes."""
+        clock = asyncio.get_running_loop().time
         while True:
             if not self._boards and not self._stale:
                 self._wake.clear()
                 await self._wake.wait()
+            began = clock()
             trouble = await self._tick()
             if trouble is not None and not self._in_trouble:
                 log.warning("watched boards cannot be read", code=trouble.code, detail=trouble.detail)
             self._in_trouble = trouble is not None
-            await asyncio.sleep(0 if self._is_behind else TICK_S)
+            rest = max(began + TICK_S - clock(), TICK_S * _REST_FRACTION_MIN)
+            await asyncio.sleep(0 if self._is_behind else rest)
 
     async def _tick(self) -> Problem | None:
         """Asks for the versions of all watched boards and does one round of reads. Returns one of the problems, if any.
@@ -192,10 +201,22 @@ class Hub:
                 self._end((newcomer for reading in readings for newcomer in reading.arrived()), problem)
                 return problem
         for count, (reading, result) in enumerate(zip(readings, results, strict=True), 1):
-            trouble = self._publish(reading, result) or trouble
+            news: list[Subscriber] = []
+            trouble = self._publish(reading, result, news) or trouble
+            await self._deliver(news)
             if count % _PUBLISHED_MAX == 0:
                 await asyncio.sleep(0)
         return trouble
+
+    async def _deliver(self, news: list[Subscriber]) -> None:
+        """Sends each what its slot holds. Who unsubscribes meanwhile gets nothing. O(news)."""
+        for first in range(0, len(news), _DELIVERED_MAX):
+            if self._delivered >= _DELIVERED_MAX:
+                self._delivered = 0
+                await asyncio.sleep(0)
+            for subscriber in news[first : first + _DELIVERED_MAX]:
+                subscriber.deliver()
+            self._delivered += min(_DELIVERED_MAX, len(news) - first)
 
     async def _look(self) -> tuple[list[BoardRead], Problem | None]:
         """The reads that are due: of boards that changed, and of views with newcomers."""
@@ -246,17 +267,17 @@ class Hub:
         page = await self._board_reader.read(reading.namespace, reading.window.name, reading.view)
         return NamedPage(page, await self._names.display_profiles(reading.namespace, [row.user for row in page.rows]))
 
-    def _publish(self, reading: BoardRead, result: Any) -> Problem | None:
-        """Gives the result of a read, or its exception, to the views that it serves. A fault of one board ends the
-        subscriptions of that board only."""
+    def _publish(self, reading: BoardRead, result: Any, news: list[Subscriber]) -> Problem | None:
+        """Gives the result of a read, or its exception, to the views that it serves; adds to `news` who has some. A
+        fault of one board ends the subscriptions of that board only."""
         board = reading.board
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
             return None  # It ended, or has other rules now, by which the next tick reads it.
         try:
             if isinstance(_raised(result), Statistics):
-                publish_stats(reading, result)
+                news += publish_stats(reading, result)
             else:
-                publish(reading, result.page, result.names)
+                news += publish(reading, result.page, result.names)
         except Problem as problem:
             self._end(reading.arrived(), problem)
             return problem

@@ -231,24 +231,51 @@ def error(number: int | None, problem: Problem) -> dict[str, Any]:
     return frame if field is None else frame | {"field": field}
 
 
+#: Ids of subscriptions for which a frame keeps its bytes. Most clients use the same few.
+_IDS_KEPT_MAX = 16
+#: The first byte of a WebSocket's whole message, by whether it is packed: text or binary.
+_OPCODE = {False: 0x81, True: 0x82}
+
+
 class Frame:
     """A frame for all subscriptions of a view: encoded once in each format, without their ids."""
 
-    __slots__ = ("_json", "_msgpack", "body")
+    __slots__ = ("_encoded", "_wire", "body")
 
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
-        self._json: bytes | None = None
-        self._msgpack: bytes | None = None
+        self._encoded: dict[bool, bytes] = {}
+        self._wire: dict[tuple[int, bool], bytes] = {}
 
-    def json(self, number: int) -> str:
-        """The text frame for one subscription."""
-        if self._json is None:
-            self._json = encode_json(self.body)
-        return (b'{"id":%d,' % number + self._json[1:]).decode()
+    def wire(self, number: int, packed: bool) -> bytes:
+        """The bytes for one subscription as they go out, the WebSocket's head included; packed: as MessagePack.
+        Subscriptions of the same id share them. O(1) after the first."""
+        wire = self._wire.get((number, packed))
+        if wire is None:
+            wire = websocket_bytes(self._with_id(number, packed), packed)
+            if len(self._wire) < _IDS_KEPT_MAX:
+                self._wire[number, packed] = wire
+        return wire
 
-    def msgpack(self, number: int) -> bytes:
-        """The binary frame for one subscription: the map with one more member."""
-        if self._msgpack is None:
-            self._msgpack = encode_msgpack(self.body)
-        return bytes([self._msgpack[0] + 1]) + encode_msgpack("id") + encode_msgpack(number) + self._msgpack[1:]
+    def _with_id(self, number: int, packed: bool) -> bytes:
+        encoded = self._encoded.get(packed)
+        if encoded is None:
+            encoded = self._encoded[packed] = encode_msgpack(self.body) if packed else encode_json(self.body)
+        if packed:  # The map with one more member.
+            return bytes([encoded[0] + 1]) + encode_msgpack("id") + encode_msgpack(number) + encoded[1:]
+        return b'{"id":%d,' % number + encoded[1:]
+
+
+def message_bytes(body: dict[str, Any], packed: bool) -> bytes:
+    """A message for one connection, as it goes out."""
+    return websocket_bytes(encode_msgpack(body) if packed else encode_json(body), packed)
+
+
+def websocket_bytes(data: bytes, packed: bool) -> bytes:
+    """A server's message as one WebSocket frame (RFC 6455, 5.2): not masked, not compressed."""
+    size = len(data)
+    if size < 126:
+        return bytes((_OPCODE[packed], size)) + data
+    if size < 65_536:
+        return bytes((_OPCODE[packed], 126)) + size.to_bytes(2, "big") + data
+    return bytes((_OPCODE[packed], 127)) + size.to_bytes(8, "big") + data

@@ -1,6 +1,6 @@
 """The viewer behind a connection, and its subscriptions. The outbox of each is one slot."""
 
-import asyncio
+from typing import Protocol
 
 from ..access.client import UNKNOWN
 from ..access.guard import check_reader, readable_namespace
@@ -15,9 +15,21 @@ from .protocol import Frame, Resume, State
 _NO_TOKEN = 'a key is needed here: send {"type": "auth", "token": "<key>"} first'
 
 
+class Outlet(Protocol):
+    """The way to the client of a connection."""
+
+    def deliver(self, subscriber: "Subscriber") -> None:
+        """Sends what is in a subscription's slot, or its fault, if the client takes it now; else once it does."""
+
+    def revoke(self) -> None:
+        """Ends the connection: its token is not valid any more."""
+
+
 class Viewer:
-    """The client of one connection. revoked: its token was accepted and is not valid any more; wake: wakes the
-    connection's sender."""
+    """The client of one connection. revoked: its token was accepted and is not valid any more; outlet: where its frames
+    go."""
+
+    __slots__ = ("_address", "_keyring", "_principal", "_token", "outlet", "revoked")
 
     def __init__(self, keyring: Keyring, address: str = UNKNOWN) -> None:
         self._keyring = keyring
@@ -25,7 +37,7 @@ class Viewer:
         self._token: str | None = None
         self._principal: Principal = ANONYMOUS
         self.revoked = False
-        self.wake = asyncio.Event()
+        self.outlet: Outlet | None = None
 
     @property
     def is_known(self) -> bool:
@@ -55,7 +67,8 @@ class Viewer:
             self._principal = self._keyring.cached(self._token) or await self._keyring.principal(self._token)
         except Unauthorized:
             self.revoked = True
-            self.wake.set()
+            if self.outlet is not None:
+                self.outlet.revoke()
 
     async def find(self, namespace_cache: NamespaceCache, name: str) -> Namespace:
         """The namespace of a name, if this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
@@ -83,6 +96,8 @@ class Subscriber:
     window_name: as the client names it. resume: the state that the client has from before, if any.
     """
 
+    __slots__ = ("_resume", "_window_name", "fault", "number", "owner", "slot", "viewer")
+
     def __init__(self, number: int, viewer: Viewer, window_name: str, resume: Resume) -> None:
         self.number = number
         self.viewer = viewer
@@ -95,18 +110,20 @@ class Subscriber:
     def start(self, whole: Frame, same: Frame, state: State) -> None:
         """Puts the first frame in the slot: `same` if the client has this state already, else `whole`. A client's
         version does not say which profiles it has, so a state with profiles is always sent whole."""
-        self._put(same if state.is_same_as(self._resume, self._window_name) and not state.has_profiles else whole)
+        has_state = state.is_same_as(self._resume, self._window_name) and not state.has_profiles
+        self.slot = same if has_state else whole
 
     def offer(self, whole: Frame, change: Frame | None) -> None:
         """Puts the change in the slot. If the slot is still full, the whole state replaces it: a slow client skips
         states and never sees them out of order."""
-        self._put(change if change is not None and self.slot is None else whole)
+        self.slot = change if change is not None and self.slot is None else whole
+
+    def deliver(self) -> None:
+        """Sends what is in the slot, if the client takes it now; else once it does."""
+        if self.viewer.outlet is not None:
+            self.viewer.outlet.deliver(self)
 
     def fail(self, problem: Problem) -> None:
         """Ends the subscription: its client gets an error frame and nothing else."""
         self.slot, self.fault = None, problem
-        self.viewer.wake.set()
-
-    def _put(self, frame: Frame) -> None:
-        self.slot = frame
-        self.viewer.wake.set()
+        self.deliver()

@@ -52,22 +52,26 @@ class WatchedView:
         if not self.owners[subscriber.owner]:
             del self.owners[subscriber.owner]
 
-    def publish(self, state: State, arrived: Iterable[Subscriber]) -> None:
-        """Gives a new state to all subscribers, and the first frame to those newcomers who `arrived` before the read.
+    def publish(self, state: State, arrived: Iterable[Subscriber]) -> list[Subscriber]:
+        """Puts a new state into the slots of all subscribers, and the first frame into those of the newcomers who
+        `arrived` before the read; returns them all, for `deliver`. O(subscribers).
 
         One diff, and one encoding in each format, for all of them.
         """
-        before, whole = self.state, Frame(protocol.snapshot(state))
+        before, whole, news = self.state, Frame(protocol.snapshot(state)), list[Subscriber]()
         self.state = state
         if before is None or state.differs(before):
             change = Frame(protocol.delta(before, state)) if before is not None and state.follows(before) else None
             for subscriber in self.subscribers:
                 subscriber.offer(whole, change)
+            news += self.subscribers
         same = Frame(protocol.uptodate(state))
         for subscriber in self.newcomers.intersection(arrived):
             subscriber.start(whole, same, state)
             self.newcomers.discard(subscriber)
             self.subscribers.add(subscriber)
+            news.append(subscriber)
+        return news
 
 
 class BoardRead(NamedTuple):
@@ -149,8 +153,8 @@ class WatchedBoard:
             yield BoardRead(self, self.namespace, window, view, stamp.names, arrived)
 
 
-def publish_stats(reading: BoardRead, statistics: Statistics) -> None:
-    """Gives statistics to all their subscribers."""
+def publish_stats(reading: BoardRead, statistics: Statistics) -> list[Subscriber]:
+    """Puts statistics into the slots of all their subscribers, and returns those that have news."""
     window, body = reading.window, statistics_body(statistics, reading.namespace.rules.scale)
     head = (
         window.name,
@@ -161,12 +165,13 @@ def publish_stats(reading: BoardRead, statistics: Statistics) -> None:
         statistics.users,
         (),
     )
-    for watched, arrived in reading.served:
-        watched.publish(State(*head, *_rules(reading), reading.names, stats=body), arrived)
+    state = State(*head, *_rules(reading), reading.names, stats=body)
+    return [subscriber for watched, arrived in reading.served for subscriber in watched.publish(state, arrived)]
 
 
-def publish(reading: BoardRead, page: BoardPage, names: Mapping[str, DisplayProfile]) -> None:
-    """Gives a page to all views that the read serves. names: of the users who have a profile."""
+def publish(reading: BoardRead, page: BoardPage, names: Mapping[str, DisplayProfile]) -> list[Subscriber]:
+    """Puts a page into the slots of all views that the read serves, and returns the subscribers that have news. names:
+    of the users who have a profile."""
     number = reading.namespace.number
 
     def entry(row: BoardRow) -> FrameEntry:
@@ -175,12 +180,14 @@ def publish(reading: BoardRead, page: BoardPage, names: Mapping[str, DisplayProf
 
     rows = [entry(row) for row in sorted(page.rows)]
     starts, ends = _moment(reading.window.starts), _moment(reading.window.ends)
+    news: list[Subscriber] = []
     for watched, arrived in reading.served:
         entries = cut_rows(watched.view, rows)
         has_profiles = any(entry.user_id in names for entry in entries)
         head = (reading.window.name, starts, ends, page.epoch, page.version, page.board_size, entries)
         state = State(*head, *_rules(reading), reading.names, has_profiles)
-        watched.publish(state, arrived)
+        news += watched.publish(state, arrived)
+    return news
 
 
 def _rules(reading: BoardRead) -> tuple[int, int | None]:

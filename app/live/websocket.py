@@ -1,26 +1,26 @@
-"""`/v1/live`: one WebSocket, its subscriptions, and a sender that makes nobody else wait."""
+"""`/v1/live`: WebSockets and their subscriptions. A task receives; what is sent is written where it is made."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.types import Receive, Scope, Send
 
 from ..access.client import address_of
 from ..access.keys import Keyring
 from ..drivers.caller import CALLER, stranger
-from ..http.bodies import encode_json, encode_msgpack
-from ..http.connections import CONNECTIONS_MAX, Owner
-from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
+from ..http.connections import CONNECTION, CONNECTIONS_MAX, Owner
+from ..metrics import LIVE_CONNECTIONS
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
-from ..task_end import complete, end_all
 from . import protocol
 from .client_quota import ClientQuota
 from .hub import Hub
-from .protocol import Auth, CloseCode, Frame, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
+from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
 from .subscriber import Subscriber, Viewer
+from .sweep import LOOK_AT_ALL_S, LiveSweep
 from .views import check_view
+from .websocket_protocol import LiveProtocol
 
 #: Seconds until a client's first message.
 FIRST_MESSAGE_S_MAX = 5.0
@@ -30,16 +30,12 @@ BEGIN_S_MAX = 10.0
 SILENCE_S = 25.0
 #: Seconds in which a client must take one frame. A client that takes longer is too slow.
 SEND_S_MAX = 10.0
-#: Seconds to send the close frame. After them the connection is dropped without it.
-GOODBYE_S_MAX = 1.0
 #: Subscriptions of a connection.
 SUBSCRIPTIONS_MAX = 50
 #: Replies that may wait for a client: as many as the messages that it may send at once.
 REPLIES_MAX = 100
 #: Bytes of a client's message: 50 users of 128 bytes each, escaped, and a token of 4 KB.
 MESSAGE_BYTES_MAX = 16 * 1024
-#: Bytes of a close frame's reason; a close frame has 125 in all.
-REASON_BYTES_MAX = 120
 #: WebSockets of a key.
 KEY_SOCKETS_MAX = 10_000
 #: WebSockets of an address without a key: a school behind one address.
@@ -69,8 +65,25 @@ class CloseConnection(Exception):
         self.reason = reason
 
 
+class LiveSocket(Protocol):
+    """What a connection needs of its WebSocket. is_clear: the client has taken all that was written; on_clear: called
+    once it has, after a while in which it had not."""
+
+    is_clear: bool
+    on_clear: Callable[[], None] | None
+
+    def push(self, frame: bytes) -> None:
+        """Writes one whole frame. Nobody waits."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Closes it; `receive` then tells of the disconnect. Nothing happens where it is closed."""
+
+    async def receive(self) -> Any:
+        """The client's next message, as ASGI has it."""
+
+
 class LiveServer:
-    """Every live connection of a process."""
+    """Every live connection of a process; an ASGI application for WebSockets."""
 
     def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, drain_ms: int = 1_000) -> None:
         self._hub = hub
@@ -83,18 +96,22 @@ class LiveServer:
             address_max=limits.address_sockets_max,
             anonymous_max=limits.anonymous_sockets_max,
         )
-        self._open: set[LiveConnection] = set()
         self._draining = False
+        self.sweep = LiveSweep()
 
-    async def endpoint(self, websocket: WebSocket) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection until it ends."""
-        CALLER.set(stranger(address_of(websocket.scope)))
-        offered = websocket.scope.get("subprotocols", [])
-        chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
-        await websocket.accept(subprotocol=chosen)
-        viewer = Viewer(self._keyring, address_of(websocket.scope))
-        connection = LiveConnection(websocket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._quota)
-        self._open.add(connection)
+        address = address_of(scope)
+        CALLER.set(stranger(address))
+        chosen = next((name for name in scope["subprotocols"] if name in (protocol.JSON, protocol.MSGPACK)), None)
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+        socket: LiveProtocol = scope["state"][CONNECTION]
+        socket.forget_head()
+        viewer = Viewer(self._keyring, address)
+        is_packed = chosen == protocol.MSGPACK
+        connection = LiveConnection(socket, is_packed, self._hub, viewer, self._limits, self._quota, self.sweep)
+        self.sweep.open.add(connection)
         if self._draining:
             connection.drain(self._drain_ms)
         LIVE_CONNECTIONS.inc()
@@ -102,63 +119,168 @@ class LiveServer:
             await connection.serve()
         finally:
             LIVE_CONNECTIONS.dec()
-            self._open.discard(connection)
+            self.sweep.open.discard(connection)
 
     def drain(self) -> None:
         """Makes every connection send `drain` to its client and close. Does not wait. O(1) when called again."""
         if not self._draining:
             self._draining = True
-            for connection in self._open:
+            for connection in list(self.sweep.open):
                 connection.drain(self._drain_ms)
 
 
 class LiveConnection:
-    """One client."""
+    """One client. packed: it speaks MessagePack.
+
+    What the client does not take at once stays in the slots of its subscriptions, which take turns: `_ready` has them
+    in the order in which they will be sent. While the client takes all, `_ready` and `_replies` are empty."""
+
+    __slots__ = (
+        "_begin_by",
+        "_counted_as",
+        "_has_begun",
+        "_hub",
+        "_is_over",
+        "_is_silent",
+        "_late_since",
+        "_limits",
+        "_packed",
+        "_quota",
+        "_ready",
+        "_replies",
+        "_silent_s",
+        "_socket",
+        "_subscribers",
+        "_sweep",
+        "_viewer",
+    )
 
     def __init__(
-        self, websocket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, quota: ClientQuota
+        self,
+        socket: LiveSocket,
+        packed: bool,
+        hub: Hub,
+        viewer: Viewer,
+        limits: LiveLimits,
+        quota: ClientQuota,
+        sweep: LiveSweep,
     ) -> None:
-        self._websocket = websocket
+        self._socket = socket
         self._packed = packed
         self._hub = hub
         self._viewer = viewer
         self._limits = limits
         self._quota = quota
-        self._wake = viewer.wake
+        self._sweep = sweep
         self._subscribers: dict[int, Subscriber] = {}
-        self._replies: list[dict[str, Any]] = []
-        self._goodbye: dict[str, Any] | None = None
-        self._has_begun = False
+        self._ready: dict[Subscriber, None] = {}
+        self._replies: list[bytes] = []
+        self._has_begun = self._is_over = False
+        self._is_silent, self._silent_s = True, 0.0
+        self._begin_by: tuple[float, str] | None = None
+        self._late_since: float | None = None
         self._counted_as: Owner | None = None
 
     async def serve(self) -> None:
-        """Receives and sends until one of the two ends."""
+        """Receives until the connection ends."""
         self._hub.viewers.add(self._viewer)
-        tasks: list[asyncio.Task[None]] = []
+        self._viewer.outlet, self._socket.on_clear = self, self._flush
         try:
             self._count()
-            tasks += [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await self._receive()
         except CloseConnection as closed:
-            await self._close(closed.code, closed.reason)
-        except TimeoutError:
-            await self._close(CloseCode.TOO_SLOW, "too slow")
-        except (WebSocketDisconnect, RuntimeError):
-            pass
+            self._socket.end(closed.code, closed.reason)
         finally:
-            try:
-                await complete(end_all(tasks))
-            finally:
-                self._leave()
+            self._leave()
+
+    # What others call: the hub, the sweep, the server's end.
+
+    def deliver(self, subscriber: Subscriber) -> None:
+        """Sends what is in a subscription's slot, or its fault, if the client takes it now; else when its turn comes."""
+        if self._socket.is_clear:
+            self._send_news(subscriber)
+        else:
+            self._ready[subscriber] = None
+
+    def revoke(self) -> None:
+        """Ends the connection: its token is not valid any more."""
+        self._end(CloseCode.REVOKED, "the key was revoked")
 
     def drain(self, retry_ms: int) -> None:
-        """Makes the sender send `drain` and close."""
-        self._goodbye = {"type": "drain", "retry_ms": retry_ms}
-        self._wake.set()
+        """Asks the client to come back, and ends the connection."""
+        self._push(self._message({"type": "drain", "retry_ms": retry_ms}))
+        self._end(CloseCode.DRAIN, "drain")
+
+    def check_time(self, now: float) -> None:
+        """Ends the connection if it has not begun in time, or its client has not taken a frame in time."""
+        if self._begin_by is not None and now >= self._begin_by[0]:
+            self._end(CloseCode.NO_AUTH, self._begin_by[1])
+        elif self._late_since is not None and now - self._late_since >= self._limits.send_s_max:
+            self._end(CloseCode.TOO_SLOW, "too slow")
+
+    def check_silence(self) -> None:
+        """Sends a ping if nothing was sent for SILENCE_S."""
+        self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
+        self._is_silent = True
+        if self._silent_s >= SILENCE_S and self._socket.is_clear:
+            self._push(self._message({"type": "ping"}))
+
+    # Sending.
+
+    def _flush(self) -> None:
+        """The client has taken all: sends what waited, until the client is late again."""
+        self._late_since = None
+        if self._has_begun:
+            self._sweep.waiting.discard(self)
+        while self._socket.is_clear and self._replies:
+            self._push(self._replies.pop(0))
+        while self._socket.is_clear and self._ready:
+            subscriber = next(iter(self._ready))
+            del self._ready[subscriber]
+            self._send_news(subscriber)
+
+    def _send_news(self, subscriber: Subscriber) -> None:
+        frame = subscriber.slot
+        if frame is not None:
+            subscriber.slot = None
+            self._sweep.frames += 1
+            self._push(frame.wire(subscriber.number, self._packed))
+        elif subscriber.fault is not None and self._subscribers.get(subscriber.number) is subscriber:
+            del self._subscribers[subscriber.number]
+            self._push(self._message(protocol.error(subscriber.number, subscriber.fault)))
+
+    def _reply(self, body: dict[str, Any]) -> None:
+        if self._socket.is_clear:
+            self._push(self._message(body))
+        elif len(self._replies) < REPLIES_MAX:
+            self._replies.append(self._message(body))
+        else:
+            raise CloseConnection(CloseCode.TOO_SLOW, "replies are not read")
+
+    def _message(self, body: dict[str, Any]) -> bytes:
+        return protocol.message_bytes(body, self._packed)
+
+    def _push(self, data: bytes) -> None:
+        self._is_silent = False
+        self._socket.push(data)
+        if not self._socket.is_clear and self._late_since is None:
+            self._late_since = asyncio.get_running_loop().time()
+            self._sweep.waiting.add(self)
+
+    # The end.
+
+    def _end(self, code: CloseCode, reason: str) -> None:
+        """Closes the socket and leaves, whatever the task is doing: it ends when it looks."""
+        self._socket.end(code, reason)
+        self._leave()
 
     def _leave(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._begin_by = self._late_since = self._socket.on_clear = self._viewer.outlet = None
+        self._sweep.waiting.discard(self)
+        self._ready.clear()
         for subscriber in self._subscribers.values():
             self._hub.unsubscribe(subscriber)
         self._hub.viewers.discard(self._viewer)
@@ -176,29 +298,31 @@ class LiveConnection:
         if before is not None:
             self._quota.give_back(before)
 
-    async def _close(self, code: CloseCode, reason: str) -> None:
-        text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
-        try:
-            await asyncio.wait_for(self._websocket.close(code, text), GOODBYE_S_MAX)
-        except (RuntimeError, TimeoutError, WebSocketDisconnect):
-            pass
+    # Receiving.
 
     async def _receive(self) -> None:
-        loop = asyncio.get_running_loop()
-        limits, since, has_message = self._limits, loop.time(), False
-        while True:
-            waits = limits.begin_s_max if has_message else limits.first_message_s_max
-            left = None if self._has_begun else max(0.0, since + waits - loop.time())
-            try:
-                message = await asyncio.wait_for(self._websocket.receive(), left)
-            except TimeoutError:
+        """Takes messages until the connection is over. A client has a time to begin only while the server waits for
+        it; where the server could not do what it was asked, the time begins anew."""
+        clock = asyncio.get_running_loop().time
+        limits, since, has_message = self._limits, clock(), False
+        self._sweep.waiting.add(self)
+        while not self._is_over:
+            if not self._has_begun:
+                waits = limits.begin_s_max if has_message else limits.first_message_s_max
                 late = "nothing was watched" if has_message else "nothing came"
-                raise CloseConnection(CloseCode.NO_AUTH, f"{late} within {waits:g} s") from None
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1005))
+                self._begin_by = since + waits, f"{late} within {waits:g} s"
+            message = await self._socket.receive()
+            self._begin_by = None
+            if message["type"] == "websocket.disconnect" or self._is_over:
+                return
             if not await self._handle(self._decode(message)):
-                since = loop.time()
+                since = clock()
             has_message = True
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        if self._late_since is None:
+            self._sweep.waiting.discard(self)
 
     def _decode(self, message: Any) -> Message | RefusedMessage:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
@@ -237,8 +361,10 @@ class LiveConnection:
         except Problem as problem:
             self._reply(protocol.error(None, problem))
             return False
+        if self._is_over:
+            return True
         self._count()
-        self._has_begun = True
+        self._begin()
         self._reply({"type": "ready"})
         return True
 
@@ -255,61 +381,9 @@ class LiveConnection:
         except Problem as problem:
             self._reply(protocol.error(message.id, problem))
             return not isinstance(problem, Unavailable)
+        if self._is_over:
+            self._hub.unsubscribe(subscriber)
+            return True
         self._subscribers[message.id] = subscriber
-        self._has_begun = True
+        self._begin()
         return True
-
-    def _reply(self, body: dict[str, Any]) -> None:
-        if len(self._replies) >= REPLIES_MAX:
-            raise CloseConnection(CloseCode.TOO_SLOW, "replies are not read")
-        self._replies.append(body)
-        self._wake.set()
-
-    async def _send(self) -> None:
-        while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), SILENCE_S)
-            except TimeoutError:
-                self._replies.append({"type": "ping"})
-            self._wake.clear()
-            await self._send_replies()
-            if self._goodbye is not None:
-                await self._within(self._write(self._goodbye))
-                raise CloseConnection(CloseCode.DRAIN, "drain")
-            if self._viewer.revoked:
-                raise CloseConnection(CloseCode.REVOKED, "the key was revoked")
-            for subscriber in list(self._subscribers.values()):
-                await self._send_news(subscriber)
-
-    async def _send_replies(self) -> None:
-        replies, self._replies = self._replies, []
-        for body in replies:
-            await self._within(self._write(body))
-
-    async def _send_news(self, subscriber: Subscriber) -> None:
-        if self._subscribers.get(subscriber.number) is not subscriber:
-            return  # Unsubscribed while another's frame was on its way.
-        if subscriber.fault is not None:
-            del self._subscribers[subscriber.number]
-            await self._within(self._write(protocol.error(subscriber.number, subscriber.fault)))
-            return
-        frame, subscriber.slot = subscriber.slot, None
-        if frame is not None:
-            LIVE_FRAMES.inc()
-            await self._within(self._write_frame(frame, subscriber.number))
-
-    async def _within(self, sending: Coroutine[Any, Any, None]) -> None:
-        """Sends. TimeoutError if the client does not read in time."""
-        await asyncio.wait_for(sending, self._limits.send_s_max)
-
-    async def _write(self, body: dict[str, Any]) -> None:
-        if self._packed:
-            await self._websocket.send_bytes(encode_msgpack(body))
-        else:
-            await self._websocket.send_text(encode_json(body).decode())
-
-    async def _write_frame(self, frame: Frame, number: int) -> None:
-        if self._packed:
-            await self._websocket.send_bytes(frame.msgpack(number))
-        else:
-            await self._websocket.send_text(frame.json(number))

@@ -1,4 +1,5 @@
-"""uvicorn's WebSocket protocol with limits on frames, which closes with the codes of the live protocol.
+"""uvicorn's WebSocket protocol with limits on frames, whole frames straight to the transport, and the codes of the live
+protocol where it closes. Nothing else of the project knows uvicorn's WebSocket from within.
 
 A message is made of frames, and the application does not see pings, pongs and empty fragments. So frames are counted
 here. The server does not read from a client that does not read. If a client does not take the close frame, its socket
@@ -7,6 +8,7 @@ is dropped.
 
 import asyncio
 import socket
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -32,7 +34,9 @@ FRAGMENTS_MAX = 64
 #: Bytes parsed before frames are counted again: 170 empty frames, 2 ms of the event loop.
 _PIECE_BYTES_MAX = 1_024
 #: Bytes that the kernel buffers for a client that does not read; it doubles that. A snapshot of 100 rows is 12 KB.
-SEND_BUFFER_BYTES_MAX = 64 * 1024
+SEND_BUFFER_BYTES_MAX = 32 * 1024
+#: Bytes of a close frame's reason; a close frame has 125 in all.
+REASON_BYTES_MAX = 120
 
 
 class GuardedTransport:
@@ -89,6 +93,9 @@ class GuardedTransport:
 class LiveProtocol(WebSocketsSansIOProtocol):
     """A WebSocket with limits, and a shutdown that the application controls.
 
+    is_clear: the kernel has taken all that was written. on_clear: called when it has done so after a while in which it
+    had not.
+
     uvicorn itself closes every WebSocket with 1012 before the application learns of the shutdown. Each worker shuts
     down its own connections, so this works with any number of workers.
     """
@@ -104,6 +111,8 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self._all: Connections = app_state[CONNECTIONS]
         self.close_timeout = self._all.limits.goodbye_s_max
         self.key: str | None = None
+        self.is_clear = True
+        self.on_clear: Callable[[], None] | None = None
         self._frames: float = FRAMES_BURST_MAX
         self._bytes: float = FRAME_BYTES_A_S_MAX
         self._counted_at = monotonic()
@@ -116,13 +125,42 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: Any) -> None:
         """The HTTP protocol hands over its transport; this counts as the same connection."""
         set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, SEND_BUFFER_BYTES_MAX)
+        # With no room in the transport's buffer, it writes at once, and tells where the kernel does not take all of it.
+        transport.set_write_buffer_limits(high=0)
         super().connection_made(GuardedTransport(transport, self._all.limits.goodbye_s_max))  # type: ignore[arg-type]
+
+    def forget_head(self) -> None:
+        """Frees what only the handshake needs: a third of what an idle socket holds."""
+        self.request = self.response = None  # type: ignore[assignment]
+        self.scope = {**self.scope, "headers": [], "state": {}}
+
+    def push(self, frame: bytes) -> None:
+        """Writes one whole frame, if the socket is not closed: past ASGI and the state machine of websockets, which
+        knows no frame that could stand around it. Nobody waits; see `is_clear`."""
+        if not self.close_sent:
+            self.transport.write(frame)
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Closes the socket with a code, behind what is written already; who does not take that in time is dropped. The
+        application receives a disconnect."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": text})
+        self.conn.send_close(int(code), text)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.read_paused = False
+        self._guarded.resume_reading("queue")
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._all.leave()
         super().connection_lost(exc)
         self.app_state = {}
+        self.on_clear = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: first the whole head, as the HTTP protocol read it, then frames."""
@@ -153,12 +191,16 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to: what it sends may wait."""
         super().pause_writing()
+        self.is_clear = False
         self._guarded.pause_reading("writing")
 
     def resume_writing(self) -> None:
         """The client read."""
         super().resume_writing()
         self._guarded.resume_reading("writing")
+        self.is_clear = True
+        if self.on_clear is not None:
+            self.on_clear()
 
     def shutdown(self) -> None:
         """Called once a connection when the server stops; it then waits `timeout_graceful_shutdown` for all to end."""

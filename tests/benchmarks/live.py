@@ -93,7 +93,16 @@ def subscription(namespace: str, number: int = 1, **view: Any) -> dict[str, Any]
 
 def write(port: int, namespaces: str, seconds: float) -> dict[str, Any]:
     """Grants at the rate, until the time is over."""
-    command = [sys.executable, "-m", "tests.benchmarks.live_writer", str(port), KEY, namespaces, str(RATE), str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.live_writer",
+        str(port),
+        KEY,
+        namespaces,
+        str(RATE),
+        str(seconds),
+    ]
     done: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return done
 
@@ -224,10 +233,14 @@ def idle(stack: Stack) -> None:
         used, after = cpu(pid), resident_bytes(pid)
         time.sleep(10)
         each = (after - before) / IDLE / 1024
-        print(f"{opened['open']:,} idle sockets: {each:.1f} KB each (at most 24); {(cpu(pid) - used) * 10:.1f} % of a core")
+        print(
+            f"{opened['open']:,} idle sockets: {each:.1f} KB each (at most 24); {(cpu(pid) - used) * 10:.1f} % of a core"
+        )
         crowd.ask("leave")
         time.sleep(3)
-        back = crowd.ask("connect", count=RECONNECTS, messages=[subscription("hall")], a_second=RECONNECTS / RECONNECTS_S)
+        back = crowd.ask(
+            "connect", count=RECONNECTS, messages=[subscription("hall")], a_second=RECONNECTS / RECONNECTS_S
+        )
         print(f"{RECONNECTS:,} reconnects in {RECONNECTS_S:g} s: {back}", flush=True)
 
 

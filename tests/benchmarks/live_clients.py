@@ -160,7 +160,9 @@ class Crowd:
         scores = []
         for moment, data in self._sample:
             frame = json.loads(data)
-            scores += [(moment, entry["user_id"], entry["score"]) for entry in frame.get("upsert", frame.get("entries", []))]
+            scores += [
+                (moment, entry["user_id"], entry["score"]) for entry in frame.get("upsert", frame.get("entries", []))
+            ]
         self._sample.clear()
         return scores
 

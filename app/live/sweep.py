@@ -1,0 +1,58 @@
+"""The open WebSockets of a process: who is late, and who has heard nothing for long. One loop looks, so none of them
+needs a timer of its own."""
+
+import asyncio
+from typing import Protocol
+
+from ..metrics import LIVE_FRAMES
+
+#: Seconds between two looks at the sockets that must do something by a time.
+LOOK_S = 0.25
+#: Seconds between two looks at all sockets.
+LOOK_AT_ALL_S = 1.0
+#: Sockets that are looked at before other tasks run: 1 ms of the event loop.
+_LOOKED_MAX = 2_000
+
+
+class Swept(Protocol):
+    """An open connection."""
+
+    def check_time(self, now: float) -> None:
+        """Ends it if it did not do in time what it must. now: by the loop's clock."""
+
+    def check_silence(self) -> None:
+        """Called every LOOK_AT_ALL_S: says something if nothing was said for long."""
+
+    def drain(self, retry_ms: int) -> None:
+        """Asks the client to come back, and ends it."""
+
+
+class LiveSweep:
+    """All of them. waiting: those that must do something by a time; frames: sent to subscriptions, not yet told."""
+
+    def __init__(self) -> None:
+        self.open: set[Swept] = set()
+        self.waiting: set[Swept] = set()
+        self.frames = 0
+
+    async def run(self) -> None:
+        """Looks for ever."""
+        clock = asyncio.get_running_loop().time
+        look_at_all_at = clock()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = clock()
+            for connection in list(self.waiting):
+                connection.check_time(now)
+            if now >= look_at_all_at:
+                look_at_all_at = now + LOOK_AT_ALL_S
+                await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
+        frames, self.frames = self.frames, 0
+        LIVE_FRAMES.inc(frames)
+        everyone = list(self.open)
+        for first in range(0, len(everyone), _LOOKED_MAX):
+            for connection in everyone[first : first + _LOOKED_MAX]:
+                connection.check_silence()
+            await asyncio.sleep(0)

@@ -10,7 +10,8 @@ from .drivers.postgres import Postgres
 from .drivers.redis import NodeMap, RedisConnection, RedisLink
 from .http.connections import ConnectionLimits, Connections
 from .live.hub import Hub
-from .live.websocket import LiveLimits, LiveServer
+from .live.live_server import LiveServer
+from .live.websocket import LiveLimits
 from .model.micros import now_micros
 from .settings import Settings
 from .store.announcements import Announcer, apart

@@ -25,12 +25,12 @@ from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import DisplayProfile, ProfileCache, ProfilesVersion
 from ..store.read_batcher import ReadBatcher
 from ..store.stats_reader import StatsReader
-from .client_quota import ClientQuota
 from .fair_round import fair_round
 from .protocol import Stamp
 from .subscriber import Subscriber, Viewer
 from .views import LiveView, StatsView
-from .watched_board import BoardRead, WatchedBoard, WatchedView, publish, publish_stats
+from .watched_board import BoardRead, WatchedBoard, publish, publish_stats
+from .watched_boards import WatchedBoards
 
 log = structlog.get_logger()
 
@@ -38,14 +38,6 @@ log = structlog.get_logger()
 TICK_S = 0.1
 #: Seconds between two checks for changed names.
 NAMES_S = 0.5
-#: Watched views; equal ones count once. Each may need a read in every tick.
-VIEWS_MAX = 10_000
-#: Views of a key: half of all, so that one key leaves room for others.
-KEY_VIEWS_MAX = 5_000
-#: Views of an address without a key: a school of 1,000 that watch the neighbours of their own ranks.
-ADDRESS_VIEWS_MAX = 1_000
-#: Views that are watched only without a key: half of all, from all addresses together.
-ANONYMOUS_VIEWS_MAX = 5_000
 #: Reads of one round: with diffs and encoding 20 ms, the longest that a newcomer waits.
 READS_A_ROUND_MAX = 200
 #: Boards that are published before other tasks run: 2 ms of the event loop.
@@ -92,11 +84,8 @@ class Hub:
         self._names_due_s = 0.0
         self._own_due_s = 0.0
         self._clock = clock
-        self._boards: dict[tuple[int, str], WatchedBoard] = {}
-        self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
-        self._views = 0
-        self._anonymous_views = 0
-        self._quota = ClientQuota("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
+        self._register = WatchedBoards()
+        self._boards, self._watched = self._register.boards, self._register.watched
         self._lap = 1
         self._lap_began_s = 0.0
         self._is_behind = False
@@ -119,47 +108,12 @@ class Hub:
         _check_window(namespace, window_name)
         # The board's users are read after this line, so earlier changes of names do not matter.
         names = ProfilesVersion(self._names.changes, 0)
-        board = self._boards.get((namespace.id, window_name)) or WatchedBoard(namespace, window_name, names)
-        watched = board.views.get(view)
-        if watched is None or subscriber.owner not in watched.owners:
-            self._quota.take(subscriber.owner)
-        if watched is None:
-            try:
-                self._check_room(subscriber)
-            except Overloaded:
-                self._quota.give_back(subscriber.owner)
-                raise
-            self._views += 1
-            self._anonymous_views += 1
-            watched = board.views[view] = WatchedView(view)
-            self._boards[board.key] = board
-        self._anonymous_views -= not watched.keys and subscriber.owner.is_key
-        watched.add(subscriber)
-        self._watched[subscriber] = board, watched
+        self._register.add(subscriber, namespace=namespace, window_name=window_name, view=view, names_version=names)
         self._wake.set()
-
-    def _check_room(self, subscriber: Subscriber) -> None:
-        if self._views >= VIEWS_MAX:
-            raise Overloaded("too many views are watched here")
-        if not subscriber.owner.is_key and self._anonymous_views >= ANONYMOUS_VIEWS_MAX:
-            raise Overloaded("too many views are watched here without a key")
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Removes a subscriber, and its view and board if nobody else watches them. O(1)."""
-        if subscriber not in self._watched:
-            return
-        board, watched = self._watched.pop(subscriber)
-        watched.remove(subscriber)
-        subscriber.slot = None
-        if subscriber.owner not in watched.owners:
-            self._quota.give_back(subscriber.owner)
-        self._anonymous_views += not watched.keys and subscriber.owner.is_key
-        if not watched.owners:
-            del board.views[watched.view]
-            self._views -= 1
-            self._anonymous_views -= 1
-        if not board.views:
-            del self._boards[board.key]
+        self._register.remove(subscriber)
 
     async def run(self) -> None:
         """Ticks for ever. Sleeps while nobody watches and nothing changes."""

@@ -232,7 +232,7 @@ def error(number: int | None, problem: Problem) -> dict[str, Any]:
 
 
 #: Ids of subscriptions for which a frame keeps its bytes. Most clients use the same few.
-_IDS_KEPT_MAX = 16
+_IDS_MAX = 16
 #: The first byte of a WebSocket's whole message, by whether it is packed: text or binary.
 _OPCODE = {False: 0x81, True: 0x82}
 
@@ -248,12 +248,12 @@ class Frame:
         self._wire: dict[tuple[int, bool], bytes] = {}
 
     def wire(self, number: int, packed: bool) -> bytes:
-        """The bytes for one subscription as they go out, the WebSocket's head included; packed: as MessagePack.
+        """The bytes that go out to one subscription, the WebSocket's head included; packed: as MessagePack.
         Subscriptions of the same id share them. O(1) after the first."""
         wire = self._wire.get((number, packed))
         if wire is None:
             wire = websocket_bytes(self._with_id(number, packed), packed)
-            if len(self._wire) < _IDS_KEPT_MAX:
+            if len(self._wire) < _IDS_MAX:
                 self._wire[number, packed] = wire
         return wire
 

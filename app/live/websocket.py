@@ -1,17 +1,11 @@
-"""`/v1/live`: WebSockets and their subscriptions. A task receives; what is sent is written where it is made."""
+"""One WebSocket and its subscriptions. Its task receives; what is sent is written where it is made."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
-
-from ..access.client import address_of
-from ..access.keys import Keyring
-from ..drivers.caller import CALLER, stranger
-from ..http.connections import CONNECTION, CONNECTIONS_MAX, Owner
-from ..metrics import LIVE_CONNECTIONS
+from ..http.connections import CONNECTIONS_MAX, Owner
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
 from . import protocol
 from .client_quota import ClientQuota
@@ -20,7 +14,6 @@ from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Su
 from .subscriber import Subscriber, Viewer
 from .sweep import LOOK_AT_ALL_S, LiveSweep
 from .views import check_view
-from .websocket_protocol import LiveProtocol
 
 #: Seconds until a client's first message.
 FIRST_MESSAGE_S_MAX = 5.0
@@ -80,53 +73,6 @@ class LiveSocket(Protocol):
 
     async def receive(self) -> Any:
         """The client's next message, as ASGI has it."""
-
-
-class LiveServer:
-    """Every live connection of a process; an ASGI application for WebSockets."""
-
-    def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, drain_ms: int = 1_000) -> None:
-        self._hub = hub
-        self._keyring = keyring
-        self._limits = limits
-        self._drain_ms = drain_ms
-        self._quota = ClientQuota(
-            "sockets",
-            key_max=limits.key_sockets_max,
-            address_max=limits.address_sockets_max,
-            anonymous_max=limits.anonymous_sockets_max,
-        )
-        self._draining = False
-        self.sweep = LiveSweep()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection until it ends."""
-        address = address_of(scope)
-        CALLER.set(stranger(address))
-        chosen = next((name for name in scope["subprotocols"] if name in (protocol.JSON, protocol.MSGPACK)), None)
-        await receive()
-        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
-        socket: LiveProtocol = scope["state"][CONNECTION]
-        socket.forget_head()
-        viewer = Viewer(self._keyring, address)
-        is_packed = chosen == protocol.MSGPACK
-        connection = LiveConnection(socket, is_packed, self._hub, viewer, self._limits, self._quota, self.sweep)
-        self.sweep.open.add(connection)
-        if self._draining:
-            connection.drain(self._drain_ms)
-        LIVE_CONNECTIONS.inc()
-        try:
-            await connection.serve()
-        finally:
-            LIVE_CONNECTIONS.dec()
-            self.sweep.open.discard(connection)
-
-    def drain(self) -> None:
-        """Makes every connection send `drain` to its client and close. Does not wait. O(1) when called again."""
-        if not self._draining:
-            self._draining = True
-            for connection in list(self.sweep.open):
-                connection.drain(self._drain_ms)
 
 
 class LiveConnection:
@@ -196,7 +142,7 @@ class LiveConnection:
     # What others call: the hub, the sweep, the server's end.
 
     def deliver(self, subscriber: Subscriber) -> None:
-        """Sends what is in a subscription's slot, or its fault, if the client takes it now; else when its turn comes."""
+        """Sends what a subscription has, slot or fault, if the client takes it now; else when its turn comes."""
         if self._socket.is_clear:
             self._send_news(subscriber)
         else:

@@ -36,7 +36,8 @@ class Clients:
 
     def ask(self, name: str, **options: Any) -> Any:
         """The answer to a command."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps([name, options]) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -117,12 +118,12 @@ def delays(receipts: list[Any], seen: list[Any]) -> list[float]:
     shown: dict[str, list[tuple[float, float]]] = {}
     for moment, user, score in sorted(seen):
         shown.setdefault(user, []).append((moment, score))
-    found = []
+    waits = []
     for moment, user, score in receipts:
         first = next((when for when, value in shown.get(user, ()) if value >= score), None)
         if first is not None:
-            found.append(max(0.0, first - moment))
-    return found
+            waits.append(max(0.0, first - moment))
+    return waits
 
 
 def prepare(stack: Stack, namespace: str) -> None:
@@ -233,9 +234,8 @@ def idle(stack: Stack) -> None:
         used, after = cpu(pid), resident_bytes(pid)
         time.sleep(10)
         each = (after - before) / IDLE / 1024
-        print(
-            f"{opened['open']:,} idle sockets: {each:.1f} KB each (at most 24); {(cpu(pid) - used) * 10:.1f} % of a core"
-        )
+        load = (cpu(pid) - used) * 10
+        print(f"{opened['open']:,} idle sockets: {each:.1f} KB each (at most 24); {load:.1f} % of a core", flush=True)
         crowd.ask("leave")
         time.sleep(3)
         back = crowd.ask(

@@ -1,4 +1,4 @@
-"""Clients of `live` in a process of their own, as cheap as they can be: raw bytes on uvloop, frames counted by their heads.
+"""Clients of `live` in a process of their own, as cheap as they can be: raw bytes on uvloop, frames counted by heads.
 
 Each line on standard input is a command; each is answered by one line of JSON. Times are seconds of the machine's
 monotonic clock, which all processes share.

@@ -1,4 +1,4 @@
-"""The floor of `live`: uvicorn's own WebSocket, and one loop that sends the same text to every socket with ASGI's `send`."""
+"""The floor of `live`: uvicorn's own WebSocket, and one loop that sends the same text to all with ASGI's `send`."""
 
 import asyncio
 import os

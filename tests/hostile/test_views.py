@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app.live.hub import ADDRESS_VIEWS_MAX
+from app.live.watched_boards import ADDRESS_VIEWS_MAX
 from tests.support.raw_clients import ANSWER_S_MAX, Raw, frame, say, upgrade
 
 

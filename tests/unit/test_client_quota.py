@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.live.hub import ADDRESS_VIEWS_MAX, READS_A_ROUND_MAX
+from app.live.hub import READS_A_ROUND_MAX
 from app.live.subscriber import Viewer
+from app.live.watched_boards import ADDRESS_VIEWS_MAX
 from app.model.errors import Overloaded, RateLimited
 from app.model.views import Around, Top
 from tests.support.hub_store import TOKEN, Store, taken, within
@@ -41,7 +42,7 @@ def test_an_address_watches_so_many_views_and_leaves_room_for_others(monkeypatch
 
 
 def test_what_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.hub.ADDRESS_VIEWS_MAX", 2)
+    monkeypatch.setattr("app.live.watched_boards.ADDRESS_VIEWS_MAX", 2)
 
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
@@ -55,7 +56,7 @@ def test_what_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_views_without_a_key_leave_room_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.hub.ANONYMOUS_VIEWS_MAX", 3)
+    monkeypatch.setattr("app.live.watched_boards.ANONYMOUS_VIEWS_MAX", 3)
 
     async def act(store: Store) -> None:
         with_key = await keyed(store)

@@ -1,98 +1,297 @@
-"""The end of one WebSocket: nothing of it stays in the process."""
+"""One WebSocket: what its client takes at once is written at once, what it does not take waits in turn, and nothing of
+it stays in the process."""
 
 import asyncio
-from typing import Any, cast
+import json
+from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
+from websockets.frames import Frame as WireFrame
+from websockets.streams import StreamReader
 
-from app import task_end
 from app.live.client_quota import ClientQuota
+from app.live.protocol import CloseCode, Frame, websocket_bytes
 from app.live.subscriber import Viewer
-from app.live.websocket import LiveConnection, LiveLimits
+from app.live.sweep import LiveSweep
+from app.live.websocket import SILENCE_S, LiveConnection, LiveLimits
+from app.model.errors import NamespaceNotFound
 from tests.support.hub_store import Store, within
-
-TEXTS = '{"type":"subscribe","id":1,"namespace":"race","window":"all","view":{"kind":"top"}}', '{"type":"ping"}'
-#: Rounds of the loop between a client's leaving and the end of what is sent to it. In one of them, `asyncio.wait_for`
-#: before Python 3.12 loses the word to end.
-ROUNDS = range(10)
+from tests.support.virtual_time import VirtualTime
 
 
-class Client:
-    """Watches a board, and leaves while it takes the reply to a ping."""
+def parsed(data: bytes) -> list[tuple[int, bytes]]:
+    """The frames in these bytes as the library `websockets` reads them: opcode and data."""
+    reader, frames = StreamReader(), []
+    reader.feed_data(data)
+    reader.feed_eof()
+    while reader.buffer:
+        parser = WireFrame.parse(reader.read_exact, mask=False)
+        try:
+            while True:
+                next(parser)
+        except StopIteration as end:
+            frames.append((int(end.value.opcode), bytes(end.value.data)))
+    return frames
 
-    def __init__(self, rounds: int) -> None:
-        self._rounds, self.is_sending, self.leaves = rounds, asyncio.Event(), asyncio.Event()
-        self._texts = list(TEXTS)
 
-    async def receive(self) -> dict[str, Any]:
-        if self._texts:
-            return {"type": "websocket.receive", "text": self._texts.pop(0)}
-        await self.leaves.wait()
-        return {"type": "websocket.disconnect"}
+class Socket:
+    """A client that takes what it is sent while it reads."""
 
-    async def send_text(self, _text: str) -> None:
-        self.is_sending.set()
-        await self.leaves.wait()
-        for _ in range(self._rounds):
-            await asyncio.sleep(0)
+    def __init__(self) -> None:
+        self.is_clear = self.reads = True
+        self.on_clear: Callable[[], None] | None = None
+        self.sent: list[dict[str, Any]] = []
+        self.codes: list[CloseCode] = []
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+
+    def push(self, frame: bytes) -> None:
+        assert self.is_clear, "only where the client takes it"
+        self.is_clear = self.reads
+        self.sent += [json.loads(data) for _, data in parsed(frame)]
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        assert reason
+        self.codes.append(code)
+        self.leave()
+
+    def leave(self) -> None:
+        self.inbox.put_nowait({"type": "websocket.disconnect"})
+
+    async def receive(self) -> Any:
+        return await self.inbox.get()
+
+    def say(self, **message: Any) -> None:
+        self.inbox.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    def watch(self, number: int, limit: int = 10) -> None:
+        self.say(type="subscribe", id=number, namespace="race", window="all", view={"kind": "top", "limit": limit})
+
+    def read(self) -> None:
+        """Takes one frame more."""
+        self.is_clear = True
+        if self.on_clear is not None:
+            self.on_clear()
+
+    def taken(self) -> list[tuple[str, Any, Any]]:
+        """Type, id and version of each message since asked last."""
+        sent, self.sent = self.sent, []
+        return [(one["type"], one.get("id"), one.get("version")) for one in sent]
 
 
 class Served:
     """A client's connection while it is served."""
 
-    def __init__(self, store: Store, rounds: int) -> None:
-        self.client, self.viewer = Client(rounds), Viewer(store.keyring, "10.0.0.1")
+    def __init__(self, store: Store) -> None:
+        self.socket, self.viewer, self.sweep = Socket(), Viewer(store.keyring, "10.0.0.1"), LiveSweep()
         self.quota = ClientQuota("sockets", key_max=1, address_max=1)
-        self._hub = store.hub
-        websocket = cast(Any, self.client)
-        connection = LiveConnection(websocket, False, store.hub, self.viewer, LiveLimits(), self.quota)
-        self.task = asyncio.create_task(connection.serve())
+        self._store = store
+        self.connection = LiveConnection(
+            self.socket, False, store.hub, self.viewer, LiveLimits(), self.quota, self.sweep
+        )
+        self.sweep.open.add(self.connection)
+        self.task = asyncio.create_task(self.connection.serve())
 
-    async def begin(self) -> None:
-        await self.client.is_sending.wait()
-        assert self._hub.viewers == {self.viewer}
-        assert self._hub._boards
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def news(self, version: int) -> None:
+        """A new version of the board, delivered."""
+        self._store.boards["all"] = (version, ["otter"])
+        await self._store.tick()
 
     async def end(self) -> None:
-        """It ends soon, and leaves no task, and its place to others."""
-        try:
-            async with asyncio.timeout(1):
-                await asyncio.wait({self.task})
-        finally:
-            left = asyncio.all_tasks() - {asyncio.current_task(), self.task}
-            await task_end.end_all([self.task, *left])
-        assert not left
-        assert not self._hub.viewers
-        assert not self._hub._boards
+        """It ends, and leaves no task, and its place to others."""
+        async with asyncio.timeout(5):
+            await asyncio.wait({self.task})
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert not self._store.hub.viewers
+        assert not self._store.hub._boards
+        assert not self.sweep.waiting
         self.quota.take(self.viewer.owner)
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_end, "AGAIN_S", 0.01)
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_frame_is_one_whole_message_of_a_websocket(size: int, packed: bool) -> None:
+    assert parsed(websocket_bytes(b"x" * size, packed)) == [(2 if packed else 1, b"x" * size)]
 
 
-@pytest.mark.parametrize("rounds", ROUNDS)
-def test_a_client_that_leaves_is_gone_though_its_sender_misses_the_word_to_end(rounds: int) -> None:
+def test_subscriptions_of_one_id_share_a_frame_and_each_other_has_its_own() -> None:
+    frame = Frame({"type": "delta", "upsert": []})
+    assert frame.wire(1, False) is frame.wire(1, False)
+    for number in range(100):
+        for packed, decode in ((False, json.loads), (True, msgspec.msgpack.decode)):
+            [(_, data)] = parsed(frame.wire(number, packed))
+            assert decode(data) == {"id": number, **frame.body}
+    assert len(frame._wire) < 20, "hostile ids take no memory"
+
+
+def test_what_a_client_takes_is_written_at_once_and_by_nobody_else() -> None:
     async def act(store: Store) -> None:
-        served = Served(store, rounds)
-        await served.begin()
-        served.client.leaves.set()
+        served = Served(store)
+        served.socket.watch(1)
+        await served.settle()
+        tasks = asyncio.all_tasks()
+        for version in (1, 2, 3):
+            await served.news(version)
+            assert served.socket.taken() == [("snapshot" if version == 1 else "delta", 1, version)]
+        assert asyncio.all_tasks() == tasks
+        served.socket.leave()
         await served.end()
 
     within(act)
 
 
-@pytest.mark.parametrize("rounds", ROUNDS)
-def test_a_client_is_gone_where_the_server_is_told_to_end_twice(rounds: int) -> None:
+def test_subscriptions_of_a_late_client_take_turns_and_skip_states() -> None:
     async def act(store: Store) -> None:
-        served = Served(store, rounds)
-        await served.begin()
-        for _ in range(2):
-            served.task.cancel()
-            await asyncio.sleep(0)
-        served.client.leaves.set()
+        served = Served(store)
+        for number in (1, 2, 3):
+            served.socket.watch(number, number)
+        await served.settle()
+        await served.news(1)
+        assert sorted(served.socket.taken()) == [("snapshot", number, 1) for number in (1, 2, 3)]
+        served.socket.reads = False
+        order = []
+        for version in range(2, 8):
+            await served.news(version)
+            order += served.socket.taken()
+            served.socket.read()
+            order += served.socket.taken()
+        numbers = [number for _, number, _ in order]
+        assert all(set(numbers[at : at + 3]) == {1, 2, 3} for at in range(0, len(numbers) - 2, 3)), order
+        assert [version for _, _, version in order] == sorted(version for _, _, version in order)
+        versions: dict[int, int] = {}
+        for kind, number, version in order:
+            assert kind == "snapshot" or versions.get(number, 1) == version - 1
+            versions[number] = version
+        served.socket.leave()
         await served.end()
-        assert served.task.cancelled()
+
+    within(act)
+
+
+def test_who_does_not_take_a_frame_in_time_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualTime(monkeypatch)
+
+    async def act(store: Store) -> None:
+        served = Served(store)
+        sweep = asyncio.create_task(served.sweep.run())
+        served.socket.watch(1)
+        await served.settle()
+        served.socket.reads = False
+        await served.news(1)
+        await asyncio.sleep(9)
+        served.socket.read()
+        await served.news(2)
+        await asyncio.sleep(9)
+        assert not served.socket.codes, "each frame has its own time"
+        await asyncio.sleep(2)
+        assert served.socket.codes[0] is CloseCode.TOO_SLOW
+        sweep.cancel()
+        await asyncio.wait({sweep})
+        await served.end()
+
+    within(act, clock.run)
+
+
+def test_a_client_has_its_time_to_begin_while_the_server_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualTime(monkeypatch)
+
+    async def act(store: Store) -> None:
+        served = Served(store)
+        sweep = asyncio.create_task(served.sweep.run())
+        await asyncio.sleep(4)
+        for _ in range(3):
+            served.socket.say(type="ping")
+            await asyncio.sleep(1.5)
+        assert not served.socket.codes
+        await asyncio.sleep(3)
+        assert served.socket.codes[0] is CloseCode.NO_AUTH
+        sweep.cancel()
+        await asyncio.wait({sweep})
+        await served.end()
+
+    within(act, clock.run)
+
+
+def test_silence_is_broken_by_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualTime(monkeypatch)
+
+    async def act(store: Store) -> None:
+        served = Served(store)
+        sweep = asyncio.create_task(served.sweep.run())
+        served.socket.watch(1)
+        await served.settle()
+        await served.news(1)
+        served.socket.taken()
+        await asyncio.sleep(SILENCE_S - 2)
+        assert served.socket.taken() == []
+        await served.news(2)
+        await asyncio.sleep(SILENCE_S - 2)
+        assert served.socket.taken() == [("delta", 1, 2)]
+        await asyncio.sleep(5)
+        assert served.socket.taken() == [("ping", None, None)]
+        served.socket.leave()
+        sweep.cancel()
+        await asyncio.wait({sweep})
+        await served.end()
+
+    within(act, clock.run)
+
+
+def test_who_is_closed_while_a_subscription_is_on_its_way_watches_nothing() -> None:
+    async def act(store: Store) -> None:
+        served = Served(store)
+        answer = asyncio.Event()
+
+        async def find(*_: Any) -> Any:
+            await answer.wait()
+            return store.spaces["race"]
+
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(Viewer, "find", find)
+        served.socket.watch(1)
+        await served.settle()
+        served.connection.drain(500)
+        assert served.socket.codes[0] is CloseCode.DRAIN
+        answer.set()
+        await served.end()
+        monkey.undo()
+
+    within(act)
+
+
+def test_a_subscription_that_ends_says_why_and_its_id_is_free() -> None:
+    async def act(store: Store) -> None:
+        served = Served(store)
+        served.socket.watch(1)
+        await served.settle()
+        await served.news(1)
+        served.socket.taken()
+        store.hub._end(list(store.hub._watched), NamespaceNotFound("gone"))
+        assert served.socket.taken() == [("error", 1, None)]
+        served.socket.watch(1)
+        await served.settle()
+        await served.news(2)
+        assert served.socket.taken() == [("snapshot", 1, 2)]
+        served.socket.leave()
+        await served.end()
+
+    within(act)
+
+
+def test_a_second_end_ends_nothing_twice() -> None:
+    async def act(store: Store) -> None:
+        served = Served(store)
+        served.socket.watch(1)
+        await served.settle()
+        served.task.cancel()
+        served.connection.drain(500)
+        served.connection.revoke()
+        await served.end()
+        assert served.socket.codes[0] is CloseCode.DRAIN
 
     within(act)

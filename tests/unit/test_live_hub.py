@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from app.live.hub import FIND_S_MAX, VIEWS_MAX
+from app.live.hub import FIND_S_MAX
 from app.live.subscriber import Viewer
+from app.live.watched_boards import VIEWS_MAX
 from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
 from app.model.views import Around, Top
@@ -238,7 +239,7 @@ def test_a_board_that_fails_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.hub.VIEWS_MAX", 2)
+    monkeypatch.setattr("app.live.watched_boards.VIEWS_MAX", 2)
     assert VIEWS_MAX == 10_000
 
     async def act(store: Store) -> None:

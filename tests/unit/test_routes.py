@@ -39,8 +39,19 @@ def test_the_table_is_what_is_served() -> None:
 
 def test_what_is_watched_is_judged_elsewhere() -> None:
     """A WebSocket names namespaces in its messages; tests/hostile/test_rights.py asks each of its views."""
-    sockets = [route.path for route in server().routes() if isinstance(route, WebSocketRoute)]
-    assert sockets == ["/v1/live"]
+    assert not [route for route in server().routes() if isinstance(route, WebSocketRoute)]
+    taken: list[str] = []
+
+    async def live(scope: Any, receive: Any, send: Any) -> None:
+        taken.append(scope["path"])
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    front = FastPath(other, server().handlers, live)
+    for path in ("/v1/live", "/v1/live/", "/v1/lives", "/", "/v1/namespaces/race/grants"):
+        asyncio.run(front({"type": "websocket", "path": path}, None, None))  # type: ignore[arg-type]
+    assert taken == ["/v1/live"]
 
 
 def test_nothing_is_written_without_a_key() -> None:
@@ -139,7 +150,7 @@ def test_the_fast_path_takes_hot_routes_alone(method: str, path: str, hot: Any) 
 
         return endpoint
 
-    front = FastPath(behind, server().handlers)
+    front = FastPath(behind, server().handlers, behind)
     front._endpoints = {route.path: endpoint_of(route.path) for route in ROUTES if route.is_hot}
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
     for _ in range(2):
@@ -156,7 +167,7 @@ def test_parameters_of_one_request_are_not_those_of_the_next() -> None:
         seen.append(dict(scope["path_params"]))
         scope["path_params"]["namespace"] = "spoilt"
 
-    front = FastPath(endpoint, server().handlers)
+    front = FastPath(endpoint, server().handlers, endpoint)
     front._endpoints = dict.fromkeys(front._endpoints, endpoint)
     path = "/v1/namespaces/race/grants"
     for _ in range(2):

@@ -11,9 +11,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.version import version as websockets_version
 
+from app.live.protocol import websocket_bytes
 from app.server import UVICORN, WORKER_ANSWER_S_MAX
 
 HTTP_METHODS = {
@@ -35,7 +37,7 @@ SOCKET_METHODS = {
 }
 SOCKET_FIELDS = {
     *("conn", "queue", "frames", "transport", "loop", "app_state", "handshake_initiated", "handshake_complete"),
-    *("close_sent", "close_timer", "close_timeout"),
+    *("close_sent", "close_timer", "close_timeout", "read_paused", "request", "response", "scope"),
 }
 CONN = {"events", "parser_exc", "receive_data", "send_close", "data_to_send"}
 
@@ -59,6 +61,19 @@ def test_what_we_override_and_read_is_there() -> None:
     assert set(dir(WebSocketsSansIOProtocol)) >= SOCKET_METHODS
     assert fields(WebSocketsSansIOProtocol) >= SOCKET_FIELDS
     assert vars(ServerProtocol()).keys() | set(dir(ServerProtocol)) >= CONN
+
+
+def test_a_frame_may_pass_by_what_websockets_remembers() -> None:
+    """`LiveProtocol.push` writes whole frames itself: that is right only without compression, and if nothing of a frame
+    waits in the library."""
+    assert UVICORN["ws_per_message_deflate"] is False
+    config = Config("app:app", **UVICORN)
+    assert isinstance(config.ws, type)
+    conn = ServerProtocol()
+    conn.state = State.OPEN
+    conn.send_text(b"whole")
+    assert b"".join(conn.data_to_send()) == websocket_bytes(b"whole", packed=False)
+    assert not conn.data_to_send()
 
 
 def test_a_busy_worker_is_not_killed_before_its_time() -> None:

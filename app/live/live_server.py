@@ -9,9 +9,9 @@ from ..http.connections import CONNECTION
 from ..metrics import LIVE_CONNECTIONS
 from . import protocol
 from .client_quota import ClientQuota
+from .connection_sweep import LiveSweep
 from .hub import Hub
 from .subscriber import Viewer
-from .sweep import LiveSweep
 from .websocket import LiveConnection, LiveLimits
 from .websocket_protocol import LiveProtocol
 

@@ -9,10 +9,10 @@ from ..http.connections import CONNECTIONS_MAX, Owner
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
 from . import protocol
 from .client_quota import ClientQuota
+from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
 from .hub import Hub
 from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
 from .subscriber import Subscriber, Viewer
-from .sweep import LOOK_AT_ALL_S, LiveSweep
 from .views import check_view
 
 #: Seconds until a client's first message.

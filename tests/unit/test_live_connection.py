@@ -12,9 +12,9 @@ from websockets.frames import Frame as WireFrame
 from websockets.streams import StreamReader
 
 from app.live.client_quota import ClientQuota
+from app.live.connection_sweep import LiveSweep
 from app.live.protocol import CloseCode, Frame, websocket_bytes
 from app.live.subscriber import Viewer
-from app.live.sweep import LiveSweep
 from app.live.websocket import SILENCE_S, LiveConnection, LiveLimits
 from app.model.errors import NamespaceNotFound
 from tests.support.hub_store import Store, within

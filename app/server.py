@@ -86,13 +86,8 @@ class Server:
         """Runs the loops while the application is served."""
         services = self.services
         loops = (
-            *(
-                services.committer.run,
-                services.batcher.run,
-                services.hub.run,
-                services.live.sweep.run,
-                services.connections.run,
-            ),
+            *(services.committer.run, services.batcher.run, services.connections.run),
+            *(services.hub.run, services.live.sweep.run),
             *(self._check, self._follow, self._measure),
         )
         tasks = [asyncio.create_task(forever(loop)) for loop in loops]

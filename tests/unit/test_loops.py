@@ -39,7 +39,7 @@ def test_a_loop_that_misses_the_word_to_end_keeps_no_server_from_its_end(monkeyp
         connections=SimpleNamespace(run=idle),
         marks=SimpleNamespace(renew_all=_nothing),
         clock=SimpleNamespace(elapsed=lambda: 0, learn=lambda *_: None),
-        live=SimpleNamespace(drain=_nothing),
+        live=SimpleNamespace(drain=_nothing, sweep=SimpleNamespace(run=idle)),
         settings=SimpleNamespace(trusted_proxies="127.0.0.1"),
         close=_nothing,
     )

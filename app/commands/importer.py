@@ -28,7 +28,7 @@ from ..transfer.source_row import SourceFault
 from ..verify.progress import progress
 from .finding import FindingError
 
-_TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", "delimiter", "encoding")
+_TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", "delimiter", "encoding", "opening")
 
 
 class Target(NamedTuple):
@@ -70,6 +70,9 @@ def import_(
     time_format: Annotated[
         str | None, typer.Option(help="iso, epoch, epoch-ms, epoch-us, or a pattern such as %d.%m.%Y %H:%M.")
     ] = None,
+    opening: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Each row is a user's total as of then, without its history.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Only what was granted then or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Only what was granted before.")] = None,
     replace: Annotated[
@@ -98,6 +101,9 @@ def import_(
     toml = _read_toml(mapping)
     time_format = time_format or toml.get("time_format") or "iso"
     zone = timezone or toml.get("timezone")
+    moment = _moment("--opening", opening or toml.get("opening"))
+    if moment is not None and (since or until):
+        raise typer.BadParameter("all rows are of one moment with --opening: without --since and --until")
     options = MappingOptions(
         columns=_pairs("--map", toml.get("map", {}), map_),
         constants=_pairs("--set", toml.get("set", {}), set_),
@@ -105,6 +111,7 @@ def import_(
         template=grant_id or toml.get("grant_id"),
         zone=None if zone is None else _zone(zone),
         time_format=_time_format(time_format),
+        opening=None if moment is None else moment.isoformat(),
         since=_moment("--since", since),
         until=_moment("--until", until),
     )

@@ -28,6 +28,8 @@ _NUMBER = re.compile(r"\+?(-?)0*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)", re.ASCII)
 _PLACE = re.compile(r"{([^{}]+)}")
 _TRUE, _FALSE = frozenset(("true", "t", "1", "yes")), frozenset(("false", "f", "0", "no", ""))
 _NULL, _OFF = b"null", msgspec.Raw(b"false")
+#: The source of an opening balance that names none, and the column of its amount where no other one is named.
+_OPENING, _SCORE = "opening", "score"
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -37,7 +39,7 @@ Value = msgspec.Raw | str
 class MappingOptions(NamedTuple):
     """How rows become grants. columns: the column of a field, where it has another name; constants: a field that is the
     same in each row; template: of the grant ids, `{source}-{id}`; zone, time_format: of `import_times`; opening: the
-    moment of opening balances; since ≤ granted_at < until: what is imported."""
+    moment of opening balances, where each row is the total of a user; since ≤ granted_at < until: what is imported."""
 
     columns: Mapping[str, str] = {}
     constants: Mapping[str, str] = {}
@@ -78,6 +80,8 @@ class GrantMapping:
         self._columns = {field: options.columns.get(field, field) for field in GRANT_FIELDS}
         self._parts = None if options.template is None else _PLACE.split(options.template)
         named = {*self._columns.values(), *(self._parts or ())[1::2]}
+        if options.opening is not None:
+            named.add(_SCORE)
         self._known = {*named, *(name.partition(".")[0] for name in named), *REFUSED_FIELDS}
         self.twice: list[int] = []
         self.skipped: list[int] = []
@@ -89,7 +93,7 @@ class GrantMapping:
         """The grant of a row; None if it lies outside `since` and `until`. RowRefused."""
         fields: Mapping[str, Value] | None = row.fields
         # Counted first: the ids of later rows must not depend on which rows are mended or left out.
-        self.own_id = self._own_id(row) if self._parts is None else ""
+        self.own_id = self._own_id(row) if self._parts is None and self._options.opening is None else ""
         if fields is None:
             raise RowRefused("unreadable", row.fault)
         self._note_unused(fields)
@@ -97,19 +101,19 @@ class GrantMapping:
         options = self._options
         for field, text in options.constants.items():
             grant[field] = _typed(field, text)
+        if options.opening is not None:
+            self._make_opening(fields, grant)
         namespace = options.namespace or _plain(grant.pop("namespace", None))
         grant.pop("namespace", None)
         if not namespace:
             raise RowRefused("invalid", "names no namespace: give --namespace, or map a column to it")
         if not self._read_time(row.line, grant):
             return None
-        if options.opening is not None:
-            grant |= {"granted_at": options.opening, "opening": True}
         grant_id = _plain(grant.get("grant_id"))
         if self._parts is not None:
             grant_id = self._fill(fields, grant)
         elif not grant_id:
-            grant_id = self.own_id
+            grant_id = self.own_id or _opening_id(grant)
         grant["grant_id"] = grant_id
         if options.namespace is None:
             grant["namespace"] = namespace
@@ -123,26 +127,19 @@ class GrantMapping:
         grant: dict[str, Any] = {}
         for field, column in self._columns.items():
             value = value_at(fields, column)
-            if value is None:
-                continue
-            if isinstance(value, str):
-                if value:
-                    grant[field] = _typed(field, value)
-                continue
-            token = bytes(value)
-            if token == _NULL:
-                continue
-            first = token[:1]
-            if field == "amount":
-                # Dumps write exact numbers as strings.
-                grant[field] = _typed(field, _text(value)) if first == b'"' else value
-            elif field not in _NO_TEXT and first in b"-0123456789":
-                grant[field] = token.decode()
-            else:
-                grant[field] = value
+            if value is not None:
+                _put(grant, field, value)
         if grant.get("opening") in (False, _OFF):
             del grant["opening"]
         return grant
+
+    def _make_opening(self, fields: Mapping[str, Value], grant: dict[str, Any]) -> None:
+        """Makes the grant the total of its row, which may stand in a column `score`."""
+        grant |= {"granted_at": self._options.opening, "opening": True}
+        grant.setdefault("source", _OPENING)
+        score = value_at(fields, _SCORE)
+        if "amount" not in grant and score is not None:
+            _put(grant, "amount", score)
 
     def _read_time(self, line: int, grant: dict[str, Any]) -> bool:
         """Puts the time in; whether it is to be imported. RowRefused."""
@@ -200,6 +197,33 @@ class GrantMapping:
             if len(self.unused) < NOTES_MAX:
                 self.unused[name] = None
             self._known.add(name)
+
+
+def _put(grant: dict[str, Any], field: str, value: Value) -> None:
+    """Gives a grant the value of a column, if there is one."""
+    if isinstance(value, str):
+        if value:
+            grant[field] = _typed(field, value)
+        return
+    token = bytes(value)
+    first = token[:1]
+    if token == _NULL:
+        return
+    if field == "amount":
+        # Dumps write exact numbers as strings.
+        grant[field] = _typed(field, _text(value)) if first == b'"' else value
+    elif field not in _NO_TEXT and first in b"-0123456789":
+        grant[field] = token.decode()
+    else:
+        grant[field] = value
+
+
+def _opening_id(grant: Mapping[str, Any]) -> str:
+    """The id of an opening balance: a user has one in a namespace, or one in each category. RowRefused."""
+    user, category = _plain(grant.get("user_id")), _plain(grant.get("category"))
+    if not user:
+        raise RowRefused("invalid", "names no user, whose total it could be")
+    return f"opening-{user}" if category is None else f"opening-{user}:{category}"
 
 
 def _plain(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
@@ -112,44 +113,48 @@ class ImportClient:
         except httpx.TransportError:
             return False
 
-    async def correct(self, path: str, edits: Sequence[bytes]) -> list[MemberResult]:
-        """The results of corrections, in their order; those with a passing cause come back as they are. ImportStop."""
-        answer = await self.ask(
-            "POST",
-            path,
-            params={"backfill": "true"},
-            content=b"[%b]" % b",".join(edits),
-            headers={"content-type": "application/json"},
-        )
-        if answer.status_code != 200:
-            raise ImportStop(f"{self._url}: {problem_of(answer)}")
-        return _read_batch(answer.content).results
+    async def correct(self, path: str, corrections: Sequence[bytes]) -> list[MemberResult]:
+        """The results of corrections, in their order; those with a passing cause are sent again. ImportStop."""
+        return await self._settle(path, corrections, {"backfill": "true"}, is_array=True)
 
     async def send(self, path: str, bodies: Sequence[bytes], **query: str) -> list[MemberResult]:
         """The results of grants, in their order; those with a passing cause are sent again. ImportStop."""
+        return await self._settle(path, bodies, query, is_array=False)
+
+    async def _settle(
+        self, path: str, bodies: Sequence[bytes], query: dict[str, str], *, is_array: bool
+    ) -> list[MemberResult]:
+        """The results of members that are sent as an array, or one a line. ImportStop: the cause does not pass."""
         results: list[MemberResult | None] = [None] * len(bodies)
         left = list(range(len(bodies)))
         deadline, pause = monotonic() + self._patience_s, _PAUSE_S_MIN
         while left:
+            members = [bodies[i] for i in left]
             answer = await self.ask(
                 "POST",
                 path,
                 params=query,
-                content=b"\n".join([bodies[i] for i in left]),
-                headers={"content-type": "application/x-ndjson"},
+                content=b"[%b]" % b",".join(members) if is_array else b"\n".join(members),
+                headers={
+                    "content-type": "application/json" if is_array else "application/x-ndjson",
+                    # What is sent again because no answer came must not meet itself as somebody else's correction.
+                    **({"idempotency-key": f"import-{secrets.token_hex(8)}"} if is_array else {}),
+                },
             )
             if answer.status_code != 200:
                 raise ImportStop(f"{self._url}: {problem_of(answer)}")
+            batch = _read_batch(answer.content).results
+            if len(batch) != len(left):
+                raise ImportStop(f"{self._url} answered {len(batch)} members of {len(left)}")
             again: list[int] = []
-            for i, result in zip(left, _read_batch(answer.content).results, strict=True):
+            cause = ""
+            for i, result in zip(left, batch, strict=True):
                 if result.error is not None and result.error.retryable:
                     again.append(i)
+                    cause = cause or f"{result.error.code}: {result.error.reason}"
                 results[i] = result
             if again and monotonic() > deadline:
-                cause = results[again[0]]
-                assert cause is not None
-                assert cause.error is not None
-                raise ImportStop(f"{self._url}: {cause.error.reason}; gave up after {self._patience_s:.0f} s")
+                raise ImportStop(f"{self._url}: {cause}; gave up after {self._patience_s:.0f} s")
             if again:
                 pause = await self._rest(pause, answer)
             left = again

@@ -100,10 +100,10 @@ WITH RECURSIVE users_in_turn AS (
         SELECT namespace_id, user_number FROM ledger
         WHERE partition = partition_of($1) AND (namespace_id, user_number) > (t.namespace_id, t.user_number)
         ORDER BY namespace_id, user_number LIMIT 1) AS n WHERE n.namespace_id = $1)
-SELECT w.walked_user, w.is_listed, u.name AS user, w.grant_id, w.revision, w.amount, w.category, w.source, w.source_id,
-       w.action, w.session_id, w.granted_at, w.recorded_at, w.voided, w.verb, w.opening, w.epoch, w.seq, m.meta::text AS meta
+-- include: grant_columns
+    , l.walked_user, l.is_listed
 FROM (
-    SELECT t.user_number AS walked_user, l.* FROM users_in_turn t
+    SELECT t.user_number AS walked_user, r.* FROM users_in_turn t
     LEFT JOIN LATERAL (
         SELECT g.*, NOT g.voided AND ($8::text IS NULL OR g.source = $8) AND ($9::text IS NULL OR g.source_id = $9)
             AND NOT EXISTS (
@@ -113,14 +113,11 @@ FROM (
         WHERE partition = partition_of($1) AND namespace_id = $1 AND user_number = t.user_number AND granted_at >= $2
           AND (granted_at, seq) < (CASE WHEN t.user_number = $4 THEN least($3, $5::timestamptz) ELSE $3::timestamptz END,
                                    CASE WHEN t.user_number = $4 AND $5 < $3 THEN $6::bigint ELSE 0 END)
-        ORDER BY granted_at DESC, seq DESC LIMIT $7) AS l ON true
-    LIMIT $7) AS w
-LEFT JOIN LATERAL (SELECT name FROM users WHERE number = w.walked_user AND w.is_listed LIMIT 1) AS u ON true
--- include: grant_itself (row = w, partition = partition_of($1))
-LEFT JOIN LATERAL (
-    SELECT meta FROM grant_meta
-    WHERE w.is_listed AND partition = w.partition AND epoch = coalesce(f.epoch, w.epoch) AND seq = coalesce(f.seq, w.seq)
-    LIMIT 1) AS m ON true;
+        ORDER BY granted_at DESC, seq DESC LIMIT $7) AS r ON true
+    LIMIT $7) AS l
+LEFT JOIN LATERAL (SELECT name FROM users WHERE number = l.walked_user AND l.is_listed LIMIT 1) AS u ON true
+-- include: meta_of_grant (partition = partition_of($1))
+;
 
 -- fragment: live_grant_columns
 -- The same of live grants `g` and their rows `l`; granted_at and seq are those of the grant's first entry.

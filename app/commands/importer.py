@@ -2,95 +2,75 @@
 
 import asyncio
 import sys
-import tomllib
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
-from zoneinfo import ZoneInfo
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import typer
 
-from ..model.errors import Invalid
-from ..model.text import count_text
-from ..model.zone import check_zone
 from ..transfer.import_client import ImportClient, ImportStop
-from ..transfer.import_mapping import GRANT_FIELDS, GrantMapping, MappingOptions
+from ..transfer.import_grant_ids import GrantIds
+from ..transfer.import_mapping import GrantMapping, MappingOptions
 from ..transfer.import_refusals import RefusalFile
 from ..transfer.import_run import IN_FLIGHT_MAX, ImportRun
 from ..transfer.import_state import ImportState, StateFile
-from ..transfer.import_times import EPOCH_FORMATS, moment_of
 from ..transfer.import_users import USERS_AT_ONCE, UserImport
+from ..transfer.import_voids import MissingGrants, VoidOptions, VoidOutcome
 from ..transfer.source import Source, SourceOptions, open_source, query_source
-from ..transfer.source_formats import SourceFormat
 from ..transfer.source_row import SourceFault
 from ..verify.progress import progress
+from . import import_options as given
 from .finding import FindingError
+from .import_report import print_rows, print_voids
 
-_TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", "delimiter", "encoding", "opening")
 
+class ImportJob(NamedTuple):
+    """One import. digest: of all that decides what rows become; voids: None: what no row names stays as it is."""
 
-class Target(NamedTuple):
-    """Where grants go, and how. replaces: what differs is edited."""
-
-    url: str
-    key: str | None
-    in_flight: int
-    is_quiet: bool
-    replaces: bool
+    mapping: MappingOptions
+    target: given.ImportTarget
+    state: Path
+    refused: Path
+    digest: str
+    voids: VoidOptions | None
+    is_dry: bool
+    is_restart: bool
 
 
 def import_(
-    file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="NDJSON, CSV or a JSON array; - for stdin.")
-    ] = None,
-    url: Annotated[str, typer.Option(envvar="LEADERBOARD_URL", help="Of the server.")] = "http://127.0.0.1:8000",
-    api_key: Annotated[
-        str | None, typer.Option(envvar="LEADERBOARD_API_KEY", help="A key with `admin` for the namespaces.")
-    ] = None,
-    namespace: Annotated[str | None, typer.Option(help="Where the grants count, instead of a column.")] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a grant's field.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="A field that is the same in each row.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML with [map], [set] and the options of their names; flags beat it.")
-    ] = None,
-    form: Annotated[str | None, typer.Option("--format", help="ndjson, csv or json; else by the first byte.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab |.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV; utf-8.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="An apostrophe before = + - @ stays part of a cell.")] = False,
-    grant_id: Annotated[
-        str | None, typer.Option(metavar="TEMPLATE", help="How ids are made: {source}-{id}. {…}: fields or columns.")
-    ] = None,
-    timezone: Annotated[str | None, typer.Option(help="Of times without an offset: Europe/Berlin.")] = None,
-    time_format: Annotated[
-        str | None, typer.Option(help="iso, epoch, epoch-ms, epoch-us, or a pattern such as %d.%m.%Y %H:%M.")
-    ] = None,
-    opening: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Each row is a user's total as of then, without its history.")
-    ] = None,
-    since: Annotated[str | None, typer.Option(help="Only what was granted then or later.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only what was granted before.")] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace/--insert", help="Edit what differs, or (the default) tell of it.")
-    ] = False,
-    users: Annotated[str | None, typer.Option(metavar="FILE", help="What users are called; who is hidden.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tells what would be refused, and changes nothing.")
-    ] = False,
-    state: Annotated[Path | None, typer.Option(help="Where it notes how far it is; else FILE.import.")] = None,
-    refused: Annotated[
-        Path | None, typer.Option(help="Where refused rows go; else FILE.refused.ndjson or .csv.")
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begins anew where an import is half done.")] = False,
-    sql: Annotated[str | None, typer.Option(metavar="QUERY", help="Rows of a query instead of a file.")] = None,
-    sql_url: Annotated[str | None, typer.Option(envvar="LEADERBOARD_SQL_URL", help="Of its Postgres.")] = None,
-    in_flight: Annotated[int, typer.Option(min=1, max=16, help="Batches on their way at once.")] = IN_FLIGHT_MAX,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    file: given.File = None,
+    url: given.Url = "http://127.0.0.1:8000",
+    api_key: given.ApiKey = None,
+    namespace: given.NamespaceName = None,
+    map_: given.Columns = None,
+    set_: given.Constants = None,
+    mapping: given.MappingFile = None,
+    form: given.Form = None,
+    delimiter: given.Delimiter = None,
+    encoding: given.Encoding = None,
+    raw: given.Raw = False,
+    grant_id: given.IdTemplate = None,
+    timezone: given.Timezone = None,
+    time_format: given.TimeFormat = None,
+    opening: given.Opening = None,
+    since: given.Since = None,
+    until: given.Until = None,
+    replace: given.Replace = False,
+    void_missing: given.VoidMissing = False,
+    source: given.SourceName = None,
+    confirm: given.Confirm = None,
+    yes: given.Yes = False,
+    users: given.Users = None,
+    dry_run: given.DryRun = False,
+    state: given.State = None,
+    refused: given.Refused = None,
+    restart: given.Restart = False,
+    sql: given.Sql = None,
+    sql_url: given.SqlUrl = None,
+    in_flight: given.InFlight = IN_FLIGHT_MAX,
+    quiet: given.Quiet = False,
 ) -> None:
     """Imports grants, however old. What is there already stays; a refused row is told and goes into a file. After a
     kill the same command goes on. Exit 1 if rows were refused."""
@@ -98,52 +78,44 @@ def import_(
         raise typer.BadParameter("give a FILE, or --sql, or --users")
     if sql is not None and sql_url is None:
         raise typer.BadParameter("--sql needs --sql-url")
-    toml = _read_toml(mapping)
-    time_format = time_format or toml.get("time_format") or "iso"
-    zone = timezone or toml.get("timezone")
-    moment = _moment("--opening", opening or toml.get("opening"))
-    if moment is not None and (since or until):
-        raise typer.BadParameter("all rows are of one moment with --opening: without --since and --until")
-    options = MappingOptions(
-        columns=_pairs("--map", toml.get("map", {}), map_),
-        constants=_pairs("--set", toml.get("set", {}), set_),
-        namespace=namespace or toml.get("namespace"),
-        template=grant_id or toml.get("grant_id"),
-        zone=None if zone is None else _zone(zone),
-        time_format=_time_format(time_format),
-        opening=None if moment is None else moment.isoformat(),
-        since=_moment("--since", since),
-        until=_moment("--until", until),
-    )
-    if form not in (None, "ndjson", "csv", "json"):
-        raise typer.BadParameter(f"{form!r} is not ndjson, csv or json", param_hint="--format")
-    reading = SourceOptions(
-        cast(SourceFormat | None, form), delimiter or toml.get("delimiter"), encoding or toml.get("encoding"), raw
-    )
-    target = Target(url, api_key, in_flight, quiet, replace)
+    toml = given.read_toml(mapping)
+    flags = {"namespace": namespace, "grant_id": grant_id, "timezone": timezone, "time_format": time_format}
+    rules = given.mapping_of(toml, map_, set_, since=since, until=until, opening=opening, **flags)
+    reading = given.reading_of(form, toml, delimiter=delimiter, encoding=encoding, is_raw=raw)
+    voids = given.voids_of(rules, source, confirm, is_wanted=void_missing, is_confirmed=yes, is_dry=dry_run)
+    target = given.ImportTarget(url, api_key, in_flight, quiet, replace)
     if users is not None and not dry_run:
-        _import_users(users, SourceOptions(is_raw=raw), target, options.namespace)
+        _import_users(users, SourceOptions(is_raw=raw), target, rules.namespace)
     if file is None and sql is None:
+        if voids is not None:
+            raise typer.BadParameter("needs a FILE, or --sql", param_hint="--void-missing")
         return
-    beside = None if file in (None, "-") else file
-    if beside is None and state is None and not dry_run:
+    beside = state if file in (None, "-") else file
+    if beside is None and not dry_run:
         raise typer.BadParameter(
             "stdin and --sql need a file in which to note how far the import is", param_hint="--state"
         )
-    digest = blake2b(repr((options, reading, replace)).encode(), digest_size=16).hexdigest()
+    digest = blake2b(repr((rules, reading, replace)).encode(), digest_size=16).hexdigest()
     try:
-        with closing(query_source(str(sql_url), sql) if file is None else open_source(file, reading)) as source:  # type: ignore[arg-type]
-            kind = "ndjson" if source.form is None else "csv"
-            where = refused or Path(f"{beside or state or 'import'}.refused.{kind}")
-            notes = None if dry_run else StateFile(state or Path(f"{beside}.import"))
-            done = _import(source, GrantMapping(options), target, notes, where, digest, is_restart=restart)
+        with closing(query_source(str(sql_url), sql) if file is None else open_source(file, reading)) as rows:  # type: ignore[arg-type]
+            job = ImportJob(
+                mapping=rules,
+                target=target,
+                state=state or Path(f"{beside}.import"),
+                refused=refused or Path(f"{beside or 'import'}.refused.{'ndjson' if rows.form is None else 'csv'}"),
+                digest=digest,
+                voids=voids,
+                is_dry=dry_run,
+                is_restart=restart,
+            )
+            is_clean = _import(rows, job)
     except (SourceFault, ImportStop) as error:
         raise FindingError(str(error)) from None
-    if done.counts.get("refused"):
+    if not is_clean:
         raise typer.Exit(1)
 
 
-def _import_users(name: str, reading: SourceOptions, target: Target, namespace: str | None) -> None:
+def _import_users(name: str, reading: SourceOptions, target: given.ImportTarget, namespace: str | None) -> None:
     """Imports users, and reports. FindingError if one is refused: grants wait until it is mended."""
 
     async def work(source: Source) -> UserImport:
@@ -162,27 +134,21 @@ def _import_users(name: str, reading: SourceOptions, target: Target, namespace: 
         raise FindingError(*(f"{name} line {one.row.line}: {one.code}: {one.reason}" for one in done.refusals))
 
 
-def _import(
-    source: Source,
-    mapping: GrantMapping,
-    target: Target,
-    notes: StateFile | None,
-    refused: Path,
-    digest: str,
-    *,
-    is_restart: bool,
-) -> ImportState:
-    """Imports a source, and reports. notes: None: a dry run. SourceFault, ImportStop."""
+def _import(source: Source, job: ImportJob) -> bool:
+    """Imports a source, and reports. Whether nothing was refused. SourceFault, ImportStop; FindingError where missing
+    grants could not be voided."""
+    mapping = GrantMapping(job.mapping)
+    notes = None if job.is_dry else StateFile(job.state)
     refusals: RefusalFile | None = None
     try:
         if notes is None:
-            state = ImportState(source.identity, digest)
+            state = ImportState(source.identity, job.digest)
         else:
-            state = notes.load(source.identity, digest, is_restart=is_restart)
-            refusals = RefusalFile(refused, source.form, size=state.refused_bytes)
+            state = notes.load(source.identity, job.digest, is_restart=job.is_restart)
+            refusals = RefusalFile(job.refused, source.form, size=state.refused_bytes)
         if state.rows:
             print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
-        asyncio.run(_run(source, mapping, target, state, notes, refusals))
+        outcome = asyncio.run(_run(source, mapping, job, state, notes, refusals))
         if notes is not None:
             notes.remove()
     finally:
@@ -190,21 +156,31 @@ def _import(
             refusals.close()
         if notes is not None:
             notes.close()
-    _report(state, mapping, refused, is_dry=notes is None)
-    return state
+    print_rows(state, mapping, job.refused, is_dry=job.is_dry)
+    if job.voids is not None and outcome is not None:
+        print_voids(job.voids, outcome, is_dry=job.is_dry)
+        if outcome.obstacle:
+            raise FindingError(f"nothing is voided: {outcome.obstacle}")
+    return not state.counts.get("refused") and (outcome is None or outcome.is_clean)
 
 
 async def _run(
     source: Source,
     mapping: GrantMapping,
-    target: Target,
+    job: ImportJob,
     state: ImportState,
     notes: StateFile | None,
     refusals: RefusalFile | None,
-) -> None:
-    with progress(quiet=target.is_quiet, verb="imported", unit="rows") as bar:
+) -> VoidOutcome | None:
+    """Imports the rows, then voids what none of them names. ImportStop, SourceFault."""
+    with progress(quiet=job.target.is_quiet, verb="imported", unit="rows") as bar, ExitStack() as stack:
         bar.at(source.identity.name)
-        async with ImportClient(target.url, target.key, connections=target.in_flight + 2) as client:
+        folder = ids = None
+        if job.voids is not None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="leaderboard-import-")))
+            ids = stack.enter_context(closing(GrantIds(folder)))
+        client = ImportClient(job.target.url, job.target.key, connections=job.target.in_flight + 2)
+        async with client:
             run = ImportRun(
                 source.rows,
                 mapping,
@@ -214,93 +190,13 @@ async def _run(
                 refused=refusals,
                 progress=bar,
                 position=source.file,
-                is_dry=notes is None,
-                in_flight=target.in_flight,
-                replaces=target.replaces,
+                is_dry=job.is_dry,
+                in_flight=job.target.in_flight,
+                replaces=job.target.replaces,
+                ids=ids,
             )
             await run.run()
-
-
-def _report(state: ImportState, mapping: GrantMapping, refused: Path, *, is_dry: bool) -> None:
-    """What became of the rows, on stdout."""
-    counts = state.counts
-    new = "would be new" if is_dry else "new"
-    parts = [f"{counts.get('would_apply' if is_dry else 'applied', 0):,} {new}"]
-    parts.append(f"{counts.get('duplicate', 0):,} there already")
-    for name, words in (
-        ("edited", "edited"),
-        ("quarantined", "in quarantine"),
-        ("left_out", "left out by --since or --until"),
-    ):
-        if counts.get(name):
-            parts.append(f"{counts[name]:,} {words}")
-    parts.append(f"{counts.get('refused', 0):,} refused")
-    print(f"{count_text(state.rows, 'row')}: {', '.join(parts)}")
-    for code, reason in sorted(state.reasons.items(), key=lambda item: -item[1].count):
-        print(f"  {code}: {reason.count:,}, first in line {reason.line}: {reason.reason}")
-    if counts.get("refused") and not is_dry:
-        print(f"refused rows, with the reason in each: {refused}; mend them and import that file")
-    if mapping.unused:
-        print(f"not imported: {', '.join(mapping.unused)}")
-    for name, lines, what in (
-        ("twice", mapping.twice, "in an hour that comes twice, of which the first one was taken"),
-        ("skipped", mapping.skipped, "in an hour that the clock skipped, moved on by it"),
-    ):
-        if mapping.times[name]:
-            more = ", …" if mapping.times[name] > len(lines) else ""
-            print(f"{count_text(mapping.times[name], 'time')} {what}: lines {', '.join(map(str, lines))}{more}")
-
-
-def _read_toml(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        toml = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path}: {error}", param_hint="--mapping") from None
-    unknown = sorted(toml.keys() - set(_TOML_KEYS))
-    if unknown:
-        raise typer.BadParameter(f"{path}: {unknown[0]!r} is none of {', '.join(_TOML_KEYS)}", param_hint="--mapping")
-    return toml
-
-
-def _pairs(flag: str, first: dict[str, str], texts: list[str] | None) -> dict[str, str]:
-    """Fields with their columns or texts."""
-    pairs = dict(first)
-    for text in texts or ():
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"{text!r} is not FIELD=…", param_hint=flag)
-        pairs[name] = value
-    for name in pairs:
-        if name not in GRANT_FIELDS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(GRANT_FIELDS)}", param_hint=flag)
-    return pairs
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        check_zone(name, "--timezone")
-    except Invalid as error:
-        raise typer.BadParameter(error.detail, param_hint="--timezone") from None
-    return ZoneInfo(name)
-
-
-def _time_format(form: str) -> str:
-    if form != "iso" and form not in EPOCH_FORMATS and "%" not in form:
-        raise typer.BadParameter(
-            f"{form!r} is not iso, {', '.join(EPOCH_FORMATS)} or a pattern", param_hint="--time-format"
-        )
-    return form
-
-
-def _moment(flag: str, text: str | None) -> datetime | None:
-    """A day or a moment; without an offset in UTC."""
-    if text is None:
-        return None
-    moment = moment_of(text)
-    if moment is None:
-        raise typer.BadParameter(
-            f"{text!r} is no day and no moment: 2026-05-01 or 2026-05-01T00:00:00Z", param_hint=flag
-        )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            if job.voids is None or ids is None or folder is None or mapping.namespace is None:
+                return None
+            missing = MissingGrants(client, mapping.namespace, ids, folder / "missing")
+            return await missing.void(job.voids, mapping.latest, source.identity.name, is_dry=job.is_dry)

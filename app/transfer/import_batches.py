@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .import_grant_ids import GrantIds
 from .import_mapping import GrantMapping, MappedGrant
 from .import_refusals import Refusal
 from .source_row import RowRefused, SourceFault, SourceRow
@@ -50,7 +51,11 @@ class Batch:
 class PortionReader:
     """Reads the rows behind those that are done. The mapping sees all: later ids depend on earlier rows."""
 
-    def __init__(self, rows: Iterator[SourceRow], mapping: GrantMapping, done: int) -> None:
+    def __init__(
+        self, rows: Iterator[SourceRow], mapping: GrantMapping, done: int, ids: GrantIds | None = None
+    ) -> None:
+        """ids: where the ids of all rows are noted."""
+        self._ids = ids
         self._rows = rows
         self._mapping = mapping
         self._done = done
@@ -65,7 +70,11 @@ class PortionReader:
             portion.rows = self._number
             try:
                 grant = self._mapping.grant(row)
+                if self._ids is not None and self._mapping.grant_id:
+                    self._ids.add(self._mapping.grant_id, row.line)
             except RowRefused as refusal:
+                if self._ids is not None:
+                    self._ids.add(self._mapping.grant_id, row.line)
                 if not is_done:
                     portion.refusals.append(Refusal(row, refusal.code, refusal.reason, self._mapping.own_id))
                     size += len(row.text)

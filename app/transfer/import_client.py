@@ -63,7 +63,16 @@ _read_problem = msgspec.json.Decoder(MemberError).decode
 class ImportClient:
     """An HTTP client with a key. Its connections are shared by all batches in flight."""
 
-    def __init__(self, url: str, key: str | None, *, connections: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        *,
+        connections: int,
+        patience_s: float = PATIENCE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """transport: None: over the network."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._url = url
         self._patience_s = patience_s
@@ -72,6 +81,7 @@ class ImportClient:
             headers=headers,
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             limits=httpx.Limits(max_connections=connections),
+            transport=transport,
         )
         self._has_answered = False
         self.retries = 0

@@ -70,7 +70,9 @@ class GrantMapping:
     """Makes grants of rows, in their order: the ids of rows without one depend on the rows before.
 
     twice, skipped: the first lines with a local time that exists twice, or not at all; times: how many there are;
-    unused: columns that no field is made of; own_id: the id that the latest row got here, empty if it brought one."""
+    unused: columns that no field is made of; own_id: the id that the latest row got here, empty if it brought one;
+    grant_id: the id of the latest row, also of one that is refused or left out, empty if it is not known; latest: the
+    last moment among rows between `since` and `until`, where one of these is given."""
 
     def __init__(self, options: MappingOptions) -> None:
         self._options = options
@@ -87,13 +89,15 @@ class GrantMapping:
         self.skipped: list[int] = []
         self.unused: dict[str, None] = {}
         self.times: Counter[str] = Counter()
-        self.own_id = ""
+        self.own_id = self.grant_id = ""
+        self.latest: datetime | None = None
 
     def grant(self, row: SourceRow) -> MappedGrant | None:
         """The grant of a row; None if it lies outside `since` and `until`. RowRefused."""
         fields: Mapping[str, Value] | None = row.fields
         # Counted first: the ids of later rows must not depend on which rows are mended or left out.
         self.own_id = self._own_id(row) if self._parts is None and self._options.opening is None else ""
+        self.grant_id = ""
         if fields is None:
             raise RowRefused("unreadable", row.fault)
         self._note_unused(fields)
@@ -103,23 +107,23 @@ class GrantMapping:
             grant[field] = _typed(field, text)
         if options.opening is not None:
             self._make_opening(fields, grant)
+        if self._parts is None:
+            self.grant_id = _plain(grant.get("grant_id")) or self.own_id or _opening_id(grant)
         namespace = options.namespace or _plain(grant.pop("namespace", None))
         grant.pop("namespace", None)
         if not namespace:
             raise RowRefused("invalid", "names no namespace: give --namespace, or map a column to it")
-        if not self._read_time(row.line, grant):
-            return None
-        grant_id = _plain(grant.get("grant_id"))
+        is_inside = self._read_time(row.line, grant)
         if self._parts is not None:
-            grant_id = self._fill(fields, grant)
-        elif not grant_id:
-            grant_id = self.own_id or _opening_id(grant)
-        grant["grant_id"] = grant_id
+            self.grant_id = self._fill(fields, grant, is_needed=is_inside)
+        if not is_inside:
+            return None
+        grant["grant_id"] = grant_id = self.grant_id
         if options.namespace is None:
             grant["namespace"] = namespace
         try:
             at = grant.get("granted_at")
-            return MappedGrant(str(grant_id), namespace, at if isinstance(at, str) else "", _encode(grant))
+            return MappedGrant(grant_id, namespace, at if isinstance(at, str) else "", _encode(grant))
         except UnicodeEncodeError:
             raise RowRefused("unreadable", "is not UTF-8: give its --encoding") from None
 
@@ -158,7 +162,12 @@ class GrantMapping:
             return True
         if moment is None:
             raise RowRefused("invalid", "has no time that could be compared with --since or --until")
-        return (options.since is None or moment >= options.since) and (options.until is None or moment < options.until)
+        is_inside = (options.since is None or moment >= options.since) and (
+            options.until is None or moment < options.until
+        )
+        if is_inside and (self.latest is None or moment > self.latest):
+            self.latest = moment
+        return is_inside
 
     def _note_time(self, line: int, time: ReadTime) -> None:
         name, lines = ("twice", self.twice) if time.is_twice else ("skipped", self.skipped)
@@ -178,13 +187,15 @@ class GrantMapping:
         digest = blake2b(row.text, digest_size=16).digest()
         return f"row-{digest.hex()}-{self._counts.next(digest)}"
 
-    def _fill(self, fields: Mapping[str, Value], grant: Mapping[str, Any]) -> str:
-        """The template with the row's values. RowRefused."""
+    def _fill(self, fields: Mapping[str, Value], grant: Mapping[str, Any], *, is_needed: bool) -> str:
+        """The template with the row's values. RowRefused where one is lacking; if it is not needed, empty."""
         assert self._parts is not None
         parts = list(self._parts)
         for i in range(1, len(parts), 2):
             name = parts[i]
             value = _plain(grant.get(name)) or _plain(value_at(fields, name))
+            if not value and not is_needed:
+                return ""
             if not value:
                 raise RowRefused("invalid", f"has no {name!r}, which its grant id is made of")
             parts[i] = value

@@ -21,15 +21,16 @@ _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Grant(msgspec.Struct):
+class _Owner(msgspec.Struct):
     user_id: str
+    meta: dict[str, Any] | None = None
 
 
-_grant = msgspec.json.Decoder(_Grant).decode
+_owner = msgspec.json.Decoder(_Owner).decode
 
 
 class Replacement:
-    """Edits what differs. A grant keeps its user and its meta: another user is told, another meta is not looked at."""
+    """Edits what differs. A grant keeps its user and its meta: where the source has others, that is told."""
 
     def __init__(self, client: ImportClient, namespace: str | None) -> None:
         self._client = client
@@ -61,10 +62,15 @@ class Replacement:
             answer = await self._client.ask("GET", f"{_path(namespace)}/grants/{quote(grant_id, safe='')}")
         if answer.status_code != 200:
             return MemberError("grant_conflict", problem_of(answer))
-        owner = _grant(answer.content).user_id
-        if owner == _text(fields["user_id"]):
-            return None
-        return MemberError("grant_conflict", f"belongs to {owner!r} there, and no edit changes that: void it first")
+        there = _owner(answer.content)
+        if there.user_id != _text(fields["user_id"]):
+            return MemberError(
+                "grant_conflict", f"belongs to {there.user_id!r} there, and no edit changes that: void it first"
+            )
+        meta = fields.get("meta")
+        if meta is not None and msgspec.json.decode(meta) != there.meta:
+            return MemberError("grant_conflict", "has another meta there, and no edit changes that: void it first")
+        return None
 
     async def _edit(
         self, namespace: str, members: Sequence[tuple[int, dict[str, Any]]], results: list[MemberResult]

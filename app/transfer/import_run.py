@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Portion, PortionReader, batches_of
 from .import_client import ImportClient, ImportStop, MemberResult, grants_path, problem_of
+from .import_grant_ids import GrantIds
 from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
@@ -64,6 +65,7 @@ class ImportRun:
         is_dry: bool = False,
         replaces: bool = False,
         in_flight: int = IN_FLIGHT_MAX,
+        ids: GrantIds | None = None,
     ) -> None:
         self._client = client
         self._namespace = mapping.namespace
@@ -78,7 +80,7 @@ class ImportRun:
         self._replacement = Replacement(client, mapping.namespace) if replaces and not is_dry else None
         self._known: set[str] = set()
         self._is_in_order = False
-        self._reader = PortionReader(rows, mapping, state.rows)
+        self._reader = PortionReader(rows, mapping, state.rows, ids)
         self._counts: Counter[str] = Counter(state.counts)
         self._portion_counts: Counter[str] = Counter()
         self._portion_refusals: list[Refusal] = []

@@ -37,6 +37,25 @@ def test_what_differs_is_edited(live_server: Any, api: httpx.Client, space: str,
     assert verify(live_server, space) == (0, [])
 
 
+def test_another_meta_is_told_and_none_is_no_other(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    rows = [{"grant_id": f"g{i}", "user_id": "ann", "amount": i, "meta": {"lap": i, "at": [1.0, 2]}} for i in (1, 2, 3)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert import_here(live_server, path, "--namespace", space).counts["new"] == 3
+    rows[0] |= {"meta": {"at": [1, 2], "lap": 1}, "amount": 10}
+    rows[1] |= {"meta": {"lap": 3}, "amount": 20}
+    rows[2] = {"grant_id": "g3", "user_id": "ann", "amount": 30}
+    path.write_text("\n".join(map(json.dumps, rows)))
+    done = import_here(live_server, path, "--namespace", space, "--replace")
+    assert done.lines[:2] == [
+        "3 rows: 0 new, 0 there already, 2 edited, 1 refused",
+        "  grant_conflict: 1, first in line 2: has another meta there, and no edit changes that: void it first",
+    ]
+    assert scores(api, space) == {"ann": 10 + 2 + 30}
+
+
 def test_only_an_admin_corrects_many_behind_the_bound(live_server: Any, api: httpx.Client, space: str) -> None:
     headers = {"authorization": f"Bearer {live_server.new_key('write:*')}"}
     body = [{"op": "edit", "grant_id": "g", "amount": 1}]

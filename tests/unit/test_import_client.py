@@ -1,0 +1,84 @@
+"""What passes is asked again; the rest of an answer is not."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from app.transfer import import_client
+from app.transfer.import_client import ImportClient, ImportStop, MemberResult
+from app.transfer.import_replacement import Replacement
+
+OVERLOADED = {"code": "overloaded", "detail": "busy", "retryable": True}
+CONFLICT = {"code": "grant_conflict", "detail": "other", "retryable": False}
+
+
+class Server:
+    """Answers a request by a function of its number and of its members."""
+
+    def __init__(self, answer: Callable[[int, list[Any]], list[Any]]) -> None:
+        self._answer = answer
+        self.requests: list[list[Any]] = []
+        self.keys: list[str | None] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"user_id": "ann"})
+        text = request.content
+        members = json.loads(text) if text[:1] == b"[" else [json.loads(line) for line in text.splitlines()]
+        self.requests.append(members)
+        self.keys.append(request.headers.get("idempotency-key"))
+        return httpx.Response(200, json={"results": self._answer(len(self.requests), members)})
+
+
+async def with_client(server: Server, work: Callable[[ImportClient], Any], patience_s: float = 5) -> Any:
+    transport = httpx.MockTransport(server)
+    async with ImportClient("http://s", None, connections=1, patience_s=patience_s, transport=transport) as client:
+        return await work(client)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_client, "_PAUSE_S_MIN", 0.0)
+
+
+@pytest.mark.parametrize("method", ["send", "correct"])
+def test_members_with_a_passing_cause_are_sent_again_alone(method: str) -> None:
+    def answer(number: int, members: list[Any]) -> list[Any]:
+        busy = {"b"} if number < 3 else set()
+        return [{"status": "rejected", "error": OVERLOADED} if one in busy else {"status": one} for one in members]
+
+    server = Server(answer)
+    bodies = [json.dumps(name).encode() for name in "abc"]
+    results = asyncio.run(with_client(server, lambda client: getattr(client, method)("/x", bodies)))
+    assert results == [MemberResult("a"), MemberResult("b"), MemberResult("c")]
+    assert server.requests == [["a", "b", "c"], ["b"], ["b"]]
+    # A key is of one body: with the same key, another body would be refused.
+    assert len(set(server.keys)) == (3 if method == "correct" else 1)
+
+
+@pytest.mark.parametrize("method", ["send", "correct"])
+def test_a_cause_that_does_not_pass_stops_the_import(method: str) -> None:
+    server = Server(lambda number, members: [{"status": "rejected", "error": OVERLOADED} for _ in members])
+    with pytest.raises(ImportStop, match="overloaded: busy; gave up after 0 s"):
+        asyncio.run(with_client(server, lambda client: getattr(client, method)("/x", [b'"a"']), patience_s=0))
+
+
+def test_an_edit_that_cannot_be_made_now_is_no_refused_row() -> None:
+    server = Server(lambda number, members: [{"status": "rejected", "error": OVERLOADED} for _ in members])
+    body = b'{"grant_id":"g","user_id":"ann","amount":1}'
+
+    async def replace(client: ImportClient) -> Any:
+        error = import_client.MemberError("grant_conflict")
+        return await Replacement(client, "n").replace([body], [MemberResult("rejected", error)])
+
+    with pytest.raises(ImportStop):
+        asyncio.run(with_client(server, replace, patience_s=0))
+
+
+def test_an_answer_that_lacks_members_stops_the_import() -> None:
+    with pytest.raises(ImportStop, match="answered 0 members of 1"):
+        asyncio.run(with_client(Server(lambda number, members: []), lambda client: client.send("/x", [b'"a"'])))

@@ -106,7 +106,8 @@ def reading_of(form: str | None, toml: dict[str, Any], **flags: Any) -> SourceOp
 def mapping_of(
     toml: dict[str, Any], columns: list[str] | None, constants: list[str] | None, **flags: str | None
 ) -> MappingOptions:
-    """How rows become grants. flags: namespace, grant_id, timezone, time_format, opening, since, until. BadParameter."""
+    """How rows become grants. flags: namespace, grant_id, timezone, time_format, opening, since, until.
+    BadParameter."""
     named = {name: flags[name] or toml.get(name) for name in ("namespace", "grant_id", "timezone", "time_format")}
     sent = flags["opening"] or toml.get("opening")  # In a TOML it may stand without quotes: a date.
     opening = _moment("--opening", None if sent is None else str(sent))
@@ -130,13 +131,13 @@ def voids_of(
     source: str | None,
     most: int | None,
     *,
-    is_wanted: bool,
+    is_on: bool,
     is_confirmed: bool,
     is_dry: bool,
 ) -> VoidOptions | None:
     """What `--void-missing` looks at; None without it. most: of `--confirm`; is_confirmed: `--yes`. BadParameter."""
     hint = "--void-missing"
-    if not is_wanted:
+    if not is_on:
         if source is not None or most is not None or is_confirmed:
             raise typer.BadParameter("--source, --confirm and --yes are of it alone", param_hint=hint)
         return None

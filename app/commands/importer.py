@@ -82,7 +82,7 @@ def import_(
     flags = {"namespace": namespace, "grant_id": grant_id, "timezone": timezone, "time_format": time_format}
     rules = given.mapping_of(toml, map_, set_, since=since, until=until, opening=opening, **flags)
     reading = given.reading_of(form, toml, delimiter=delimiter, encoding=encoding, is_raw=raw)
-    voids = given.voids_of(rules, source, confirm, is_wanted=void_missing, is_confirmed=yes, is_dry=dry_run)
+    voids = given.voids_of(rules, source, confirm, is_on=void_missing, is_confirmed=yes, is_dry=dry_run)
     target = given.ImportTarget(url, api_key, in_flight, quiet, replace)
     if users is not None and not dry_run:
         _import_users(users, SourceOptions(is_raw=raw), target, rules.namespace)

@@ -1,5 +1,6 @@
 """Grants in quarantine about which nothing was decided, and grants of one source, over HTTP."""
 
+from itertools import permutations
 from typing import Any
 
 import httpx
@@ -115,8 +116,10 @@ def test_grants_that_count_are_walked_user_by_user(quarantine: Space) -> None:
     assert api.delete(f"{url}/grants/g5").status_code == 200
     assert api.patch(f"{url}/grants/g6", json={"amount": 6, "granted_at": "2024-05-30T12:00:00Z"}).status_code == 200
     stretch = {"state": "live", "since": "2024-05-10T00:00:00Z", "until": "2024-06-01T00:00:00Z"}
-    expected = ["g6", "g9", "g3", "g0", "g10", "g7", "g4", "g1", "g11", "g8", "g2"]
-    assert quarantine.listed(source="race", **stretch) == expected
+    expected = quarantine.listed(source="race", **stretch)
+    # A user's number is as old as the user: which of them comes first is not this test's.
+    users = (["g6", "g9", "g3", "g0"], ["g10", "g7", "g4", "g1"], ["g11", "g8", "g2"])
+    assert expected in [[name for user in order for name in user] for order in permutations(users)]
     for limit in (1, 2, 3, 5):
         names, query = [], {"source": "race", "limit": limit, **stretch}
         while True:
@@ -126,9 +129,11 @@ def test_grants_that_count_are_walked_user_by_user(quarantine: Space) -> None:
                 break
             query["cursor"] = page["next_cursor"]
         assert names == expected
-    first = quarantine.page(source="race", **stretch)["grants"][0]
-    assert (first["amount"], first["revision"], first["meta"]) == (6, 2, {"i": 6})
-    assert quarantine.listed(**stretch) == [*expected[:4], "g10", "g7", "g4", "quiz", *expected[7:]]
+    (edited,) = [one for one in quarantine.page(source="race", **stretch)["grants"] if one["grant_id"] == "g6"]
+    assert (edited["amount"], edited["revision"], edited["meta"]) == (6, 2, {"i": 6})
+    everything = quarantine.listed(**stretch)
+    assert everything[everything.index("g4") + 1] == "quiz"
+    assert [name for name in everything if name != "quiz"] == expected
     assert quarantine.listed(state="live", source="quiz", source_id="7") == ["quiz"]
     assert quarantine.listed(state="live", source="quiz", source_id="8") == []
     assert quarantine.listed(state="live", until="2024-05-09T00:00:00.000001Z") == ["early"]

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ..http.bodies import JSON, answer, header, wants_msgpack
+from ..http.bodies import JSON, MSGPACK, answer, header
 from ..model.csv_cells import CSV, csv_lines
 from ..model.namespace import Namespace
 from ..transfer.export_tables import TABLES
 from .conditional import answer_with_etag, tagged_answer
 
 _TIMES = (datetime,)
+_ANSWERED = (CSV, JSON, MSGPACK)
 _MEDIA = f"{CSV}; charset=utf-8; header=present"
 _BOARD, _GRANT = TABLES["boards"].names, TABLES["grants"].names
 #: What a list of grants tells beside the columns of an export.
@@ -23,10 +24,27 @@ _STATE = ("recorded_at", "voided", "quarantined", "revision", "epoch", "seq")
 
 
 def wants_csv(scope: Scope) -> bool:
-    """Whether the client accepts CSV, and names nothing that is preferred to it before."""
-    accept = header(scope, b"accept")
-    place = accept.find(CSV)
-    return place >= 0 and not wants_msgpack(scope) and not 0 <= accept.find(JSON) < place
+    """Whether the client likes CSV best of what is answered; of two that it likes alike, the first one named."""
+    accept = header(scope, b"accept").lower()
+    if CSV not in accept:
+        return False
+    best, choice = 0.0, ""
+    for part in accept.split(","):
+        name, *parameters = (text.strip() for text in part.split(";"))
+        if name in _ANSWERED and (quality := _quality(parameters)) > best:
+            best, choice = quality, name
+    return choice == CSV
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    """The `q` of a media type; 1 without one, 0 for what is not wanted."""
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
 def board_answer(

@@ -83,6 +83,24 @@ def test_grants_begin_with_the_columns_of_an_export(space: Space, path: str) -> 
         assert (row["meta"], row["voided"], row["seq"]) == (f'{{"i":{grant["meta"]["i"]}}}', "false", str(grant["seq"]))
 
 
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("Text/CSV", "text/csv"),
+        ("text/html, text/csv;q=0.2, */*;q=0.1", "text/csv"),
+        ("application/json;q=0.1, text/csv", "text/csv"),
+        ("application/msgpack; q=0, text/csv; header=present; q=0.5", "text/csv"),
+        ("text/csv;q=0, */*", "application/json"),
+        ("text/csv;q=0.1, application/json", "application/json"),
+        ("text/csv;q=x", "application/json"),
+        ("text/csvx", "application/json"),
+    ],
+)
+def test_what_is_liked_best_is_answered(space: Space, accept: str, media: str) -> None:
+    answer = space.api.get(f"{space.url}/boards/all", headers={"accept": accept})
+    assert answer.headers["content-type"].partition(";")[0] == media
+
+
 def test_who_prefers_json_gets_it_and_problems_stay_json(space: Space) -> None:
     for accept in ("*/*", "application/json, text/csv;q=0.5", "application/msgpack, text/csv"):
         answer = space.api.get(f"{space.url}/boards/all", headers={"accept": accept})

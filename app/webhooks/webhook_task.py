@@ -19,7 +19,7 @@ from ..model.webhook import WebhookSettings
 from ..model.webhook_message import Message
 from ..model.webhook_problem import NotConfigured
 from .delivery_session import LOST, DelivererSession
-from .message_sender import Outcome, Sender
+from .message_sender import RETRY_AFTER_S_MAX, Outcome, Sender
 from .stream import Head, Stream
 from .webhook_rights import Judge
 
@@ -108,7 +108,9 @@ class WebhookTask:
         """Delivers, for ever. StoppedError; asyncpg's errors."""
         for row in await self._session.fetch("get_webhook_retries", self._webhook.number):
             self._attempts[row["stream"]] = row["attempts"]
-            self._due[row["stream"]] = monotonic() + (row["next_attempt_at"] - row["now"]).total_seconds()
+            pause_s = (row["next_attempt_at"] - row["now"]).total_seconds()
+            # No pause is longer: the clock of Postgres was set back, perhaps by years.
+            self._due[row["stream"]] = monotonic() + (0 if pause_s > RETRY_AFTER_S_MAX else pause_s)
         while True:
             was_busy = False
             for stream in self._streams:

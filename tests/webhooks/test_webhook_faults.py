@@ -125,6 +125,25 @@ def test_a_message_is_given_up_after_three_days_and_may_be_sent_once_more(
     until(lambda: hook.deliveries(state="dead") == [], "it is noted")
 
 
+def test_a_clock_that_was_set_back_delays_no_message(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    receiver.behave = status(500)
+    hook = Hook(api, names.fresh(), receiver.url)
+    hook.grant("g1")
+    arrive(receiver, 1)
+    until(lambda: hook.deliveries(), "it is noted")
+    receiver.behave = status(204)
+    stack.sql(
+        "UPDATE webhook_retries SET next_attempt_at = now() + interval '1 year' FROM webhooks w "
+        "WHERE w.number = webhook AND w.id = %s",
+        hook.name,
+    )
+    # Whoever delivers reads it anew: behind a change of the webhook as behind a start.
+    hook.put()
+    until(lambda: hook.deliveries(state="delivered"), "it is sent again", seconds=20)
+
+
 def test_a_killed_persister_tells_everything_in_order(
     stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
 ) -> None:

@@ -119,7 +119,10 @@ ORDER BY id DESC LIMIT 1;
 -- name: get_move
 -- How far the move of a namespace is: whether something is imported, its last comparison, its last cut-over and the last one
 -- that was undone. O(log n + comparisons of other boards since).
-SELECT EXISTS (SELECT FROM import_leases WHERE namespace_id = $1 AND until > clock_timestamp()) AS is_importing,
+SELECT EXISTS (
+    SELECT FROM import_leases WHERE namespace_id = $1 AND
+    -- include: lease_holds
+    ) AS is_importing,
        c.compared_at, c.as_of, c.differences, c.largest_difference,
        o.at AS cut_over_at, o.actor AS cut_over_by, (o.body ->> 'epoch')::int AS cut_over_epoch,
        (o.body ->> 'seq')::bigint AS cut_over_seq, b.at AS cut_back_at, b.actor AS cut_back_by

@@ -1,3 +1,7 @@
+-- fragment: lease_holds
+-- Whether a lease holds. Each is of a minute: one that ends later was made before the clock was set back, by whatever it was ahead.
+until BETWEEN clock_timestamp() AND clock_timestamp() + interval '5 minutes'
+
 -- name: renew_import_lease
 -- Makes an import's lease longer by so many seconds from now. No row where there is none.
 UPDATE import_leases SET until = clock_timestamp() + make_interval(secs => $4::double precision), actor = $3
@@ -5,7 +9,10 @@ WHERE namespace_id = $1 AND name = $2 RETURNING until;
 
 -- name: end_lapsed_import_leases
 -- Ends a namespace's leases that are over, with their events, but for one ($2) that may be renewed.
-WITH over AS (DELETE FROM import_leases WHERE namespace_id = $1 AND until < clock_timestamp() AND name <> $2 RETURNING name, actor)
+WITH over AS (
+    DELETE FROM import_leases WHERE namespace_id = $1 AND name <> $2 AND NOT
+    -- include: lease_holds
+    RETURNING name, actor)
 INSERT INTO audit (namespace_id, type, actor, body)
 SELECT $1, 'import_ended', actor, json_build_object('import_id', name, 'lapsed', true) FROM over;
 

@@ -32,5 +32,8 @@ UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 -- Those of some partitions that bound how old a grant may be, and into which nothing is imported, behind an id.
 SELECT id, name, partition, version, rules::text FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND id > $2 AND deleted_at IS NULL AND rules ->> 'accept_past' IS NOT NULL
-    AND id <> ALL(ARRAY(SELECT namespace_id FROM import_leases WHERE until > clock_timestamp()))
+    AND id <> ALL(ARRAY(
+        SELECT namespace_id FROM import_leases WHERE
+        -- include: lease_holds
+        ))
 ORDER BY id LIMIT $3;

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from ..model.board_ref import find_board
 from ..model.errors import Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
 from ..model.stats import Statistics
-from ..model.window_problem import window_problem
 from ..store.board_reader import BoardReader
 from ..store.boards import BoardPage, read_versions, versions_call
 from ..store.changes import NOTHING, Changed
@@ -52,6 +52,8 @@ _NAMED_MAX = 100
 BOARDS_A_CALL_MAX = 1_000
 #: The hub's calls that wait at a time: REST's reads find room beside them, however many boards are watched.
 CALLS_MAX = 256
+#: Where a message `subscribe` names window and category.
+FIELDS = "$.window", "$.category"
 #: Seconds that a subscription waits for its turn and its look-ups, each of which takes at most 2 s.
 FIND_S_MAX = 6.0
 
@@ -97,18 +99,35 @@ class Hub:
         self.viewers: set[Viewer] = set()
         namespace_cache.subscribe(self._note_change)
 
-    async def subscribe(self, subscriber: Subscriber, name: str, window_name: str, view: LiveView) -> None:
-        """Adds a subscriber; its first frame comes with the next tick. The problems of a board read; Overloaded."""
+    async def subscribe(
+        self,
+        subscriber: Subscriber,
+        name: str,
+        window_name: str,
+        view: LiveView,
+        *,
+        category: str | None = None,
+        fields: tuple[str, str] = FIELDS,
+    ) -> None:
+        """Adds a subscriber; its first frame comes with the next tick. fields: where its request names window and
+        category. The problems of a board read; Overloaded."""
         try:
             async with asyncio.timeout(FIND_S_MAX), self._calls:
                 await subscriber.viewer.renew()
                 namespace = await subscriber.viewer.find(self._namespace_cache, name)
         except TimeoutError:
             raise Overloaded("the subscriptions before this one take too long") from None
-        _check_window(namespace, window_name)
+        find_board(namespace, window_name, category, 0, fields)
         # The board's users are read after this line, so earlier changes of names do not matter.
         names = ProfilesVersion(self._names.changes, 0)
-        self._register.add(subscriber, namespace=namespace, window_name=window_name, view=view, names_version=names)
+        self._register.add(
+            subscriber,
+            namespace=namespace,
+            window_name=window_name,
+            category=category,
+            view=view,
+            names_version=names,
+        )
         self._wake.set()
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -178,7 +197,9 @@ class Hub:
         readings: list[BoardRead] = []
         groups = [[(board, board.window(now)) for board in group] for group in _groups(self._boards.values())]
         calls = (
-            versions_call(group[0][0].namespace.partition, [(board.namespace.id, at.name) for board, at in group])
+            versions_call(
+                group[0][0].namespace.partition, [(board.namespace.id, board.name_in(at)) for board, at in group]
+            )
             for group in groups
         )
         replies = await self._gather(self._batcher.call(call) for call in calls)
@@ -216,9 +237,10 @@ class Hub:
 
     async def _read(self, reading: BoardRead) -> Statistics | NamedPage:
         """A board's page with the names of its users, or its statistics. The problems of a board read."""
+        name = reading.board.name_in(reading.window)
         if isinstance(reading.view, StatsView):
-            return await self._stats_reader.read(reading.namespace, reading.window.name)
-        page = await self._board_reader.read(reading.namespace, reading.window.name, reading.view)
+            return await self._stats_reader.read(reading.namespace, name)
+        page = await self._board_reader.read(reading.namespace, name, reading.view)
         return NamedPage(page, await self._names.display_profiles(reading.namespace, [row.user for row in page.rows]))
 
     def _publish(self, reading: BoardRead, result: Any, news: list[Subscriber]) -> Problem | None:
@@ -236,7 +258,12 @@ class Hub:
             self._end(reading.arrived(), problem)
             return problem
         except Exception:
-            log.exception("a watched board failed", namespace=board.namespace.name, window=board.window_name)
+            log.exception(
+                "a watched board failed",
+                namespace=board.namespace.name,
+                window=board.window_name,
+                category=board.category,
+            )
             self._end(board.everyone(), Internal("it is logged"))
         return None
 
@@ -268,7 +295,7 @@ class Hub:
                 raise current
             if current.id != board.namespace.id:
                 raise NamespaceNotFound(f"{current.name!r} was deleted and made anew")
-            _check_window(current, board.window_name)
+            find_board(current, board.window_name, board.category, 0, FIELDS)
         except Problem as problem:
             self._end(board.everyone(), problem)
             return
@@ -297,11 +324,6 @@ class Hub:
     def _note_change(self, changed: Changed) -> None:
         self._stale = self._stale.joined(changed)
         self._wake.set()
-
-
-def _check_window(namespace: Namespace, name: str) -> None:
-    if namespace.calendar.find(name, 0) is None:
-        raise window_problem(namespace, name, "$.window")
 
 
 def _groups(boards: Iterable[WatchedBoard]) -> Iterator[list[WatchedBoard]]:

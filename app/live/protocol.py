@@ -46,7 +46,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
     id: Number
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
     window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
-    category: None = None
+    category: str | None = None
     view: LiveView = Top()
     epoch: int | None = None
     version: int | None = None

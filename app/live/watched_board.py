@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..http.connections import Owner
+from ..model.board_ref import BoardRef
 from ..model.micros import from_micros
 from ..model.namespace import Namespace
 from ..model.stats import Statistics, statistics_body
@@ -16,6 +17,9 @@ from . import protocol
 from .protocol import Frame, FrameEntry, Stamp, State
 from .subscriber import Subscriber
 from .views import LiveView, StatsView, cut_rows, read_view
+
+#: Namespace id, window as clients name it, and category.
+BoardKey = tuple[int, str, str | None]
 
 
 class WatchedView:
@@ -91,23 +95,27 @@ class BoardRead(NamedTuple):
 
 
 class WatchedBoard:
-    """A namespace's board of one window. window_name: as clients name it; `day` is another window each day.
+    """A namespace's board of one window, of all grants or of one category. window_name: as clients name it; `day` is
+    another window each day.
 
     names: how often the name of a user in one of its views may have changed.
     """
 
-    def __init__(self, namespace: Namespace, window_name: str, names_version: ProfilesVersion) -> None:
+    def __init__(
+        self, namespace: Namespace, window_name: str, category: str | None, names_version: ProfilesVersion
+    ) -> None:
         self.namespace = namespace
         self.window_name = window_name
+        self.category = category
         self.names = 0
         self._names_version = names_version
         self.views: dict[LiveView, WatchedView] = {}
         self._window: Window | None = None
 
     @property
-    def key(self) -> tuple[int, str]:
-        """Namespace id and window. A namespace that was deleted and created again has another id."""
-        return self.namespace.id, self.window_name
+    def key(self) -> BoardKey:
+        """A namespace that was deleted and created again has another id."""
+        return self.namespace.id, self.window_name, self.category
 
     def window(self, now: int) -> Window:
         """The window that `window_name` means now."""
@@ -116,6 +124,10 @@ class WatchedBoard:
             window = self._window = self.namespace.calendar.find(self.window_name, now)
             assert window is not None, "a board without its window is not watched"
         return window
+
+    def name_in(self, window: Window) -> str:
+        """Its name in keys, within its namespace, where its window is this one."""
+        return BoardRef(self.namespace, window, self.category).name
 
     def adopt(self, namespace: Namespace) -> None:
         """Takes a namespace's current rules, if they changed."""

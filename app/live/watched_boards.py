@@ -7,7 +7,7 @@ from ..store.profile_cache import ProfilesVersion
 from .client_quota import ClientQuota
 from .subscriber import Subscriber
 from .views import LiveView
-from .watched_board import WatchedBoard, WatchedView
+from .watched_board import BoardKey, WatchedBoard, WatchedView
 
 #: Watched views; equal ones count once. Each may need a read in every tick.
 VIEWS_MAX = 10_000
@@ -20,10 +20,10 @@ ANONYMOUS_VIEWS_MAX = 5_000
 
 
 class WatchedBoards:
-    """boards: by the id of the namespace and the window as clients name it. watched: what each subscriber watches."""
+    """boards: by their keys. watched: what each subscriber watches."""
 
     def __init__(self) -> None:
-        self.boards: dict[tuple[int, str], WatchedBoard] = {}
+        self.boards: dict[BoardKey, WatchedBoard] = {}
         self.watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
         self._views = 0
         self._anonymous_views = 0
@@ -35,12 +35,14 @@ class WatchedBoards:
         *,
         namespace: Namespace,
         window_name: str,
+        category: str | None,
         view: LiveView,
         names_version: ProfilesVersion,
     ) -> None:
         """A newcomer to a view; the board and the view are made if nobody watches them. RateLimited: the client's views
         are all taken; Overloaded: all views are. O(1)."""
-        board = self.boards.get((namespace.id, window_name)) or WatchedBoard(namespace, window_name, names_version)
+        board = self.boards.get((namespace.id, window_name, category))
+        board = board or WatchedBoard(namespace, window_name, category, names_version)
         watched = board.views.get(view)
         if watched is None or subscriber.owner not in watched.owners:
             self._quota.take(subscriber.owner)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..http.connections import CONNECTIONS_MAX, Owner
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
+from ..model.text import check_label
 from . import protocol
 from .client_quota import ClientQuota
 from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
@@ -322,8 +323,10 @@ class LiveConnection:
         try:
             if message.id in self._subscribers:
                 raise Invalid("the id is in use", field="$.id")
+            if message.category is not None:
+                check_label(message.category, "$.category")
             view = check_view(message.view)
-            await self._hub.subscribe(subscriber, message.namespace, message.window, view)
+            await self._hub.subscribe(subscriber, message.namespace, message.window, view, category=message.category)
         except Problem as problem:
             self._reply(protocol.error(message.id, problem))
             return not isinstance(problem, Unavailable)

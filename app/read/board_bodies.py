@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..model.board_ref import BoardRef
 from ..model.cursor_problem import cursor_problem
 from ..model.micros import from_micros
 from ..model.namespace import Namespace
@@ -17,7 +18,6 @@ from ..model.views import After, BoardView, Page, Users
 from ..store import fields
 from ..store.boards import BoardPage, BoardRow, ScoreRank, UserRank
 from ..store.profile_cache import NO_PROFILE, DisplayProfile
-from .board_ref import BoardRef
 
 
 class BoardEntry(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from ..model.board_ref import BoardRef, find_board
 from ..model.errors import Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.views import Around, BoardView, Page, Users
@@ -19,7 +20,6 @@ from ..store.read_batcher import ReadBatcher
 from .authorizer import ReadAuthorizer
 from .board_bodies import BoardEntry, board_body
 from .board_parameters import BoardParameters, parse_parameters
-from .board_ref import BoardRef, find_board
 from .conditional import RenderedResponse
 from .csv_answers import board_answer, wants_csv
 from .grant_history import moment_of

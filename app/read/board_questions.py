@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..http.bodies import answer, check_query, query_int
+from ..model.board_ref import BoardRef, find_board
 from ..model.errors import Invalid, UserNotFound
 from ..model.percentile import parse_percentile, percentile_of
 from ..model.views import BoardView, Page, Percentile, Sample
@@ -19,7 +20,6 @@ from ..store.profile_cache import NO_PROFILE, ProfileCache
 from .authorizer import ReadAuthorizer
 from .board_bodies import board_head, entry_body
 from .board_parameters import category_of, ranking_of
-from .board_ref import BoardRef, find_board
 from .conditional import RenderedResponse
 from .response_cache import CachedQuestion, CacheMiss, ResponseCache
 from .score_bounds import BOUNDS, key_bounds, units_of

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..http.bodies import answer, check_query, decode_body
+from ..model.board_ref import BoardRef, find_board
 from ..model.errors import Problem
 from ..model.namespace import Namespace, Number
 from ..model.text import check_label
@@ -17,7 +18,6 @@ from ..store.board_reader import BoardReader
 from ..store.profile_cache import ProfileCache
 from .authorizer import ReadAuthorizer
 from .board_bodies import board_body
-from .board_ref import BoardRef, find_board
 from .stats import StatsHandlers
 from .totals import USERS_BYTES_MAX, UsersRequest, check_users
 

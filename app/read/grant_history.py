@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
 from ..http.bodies import answer, check_query, query_int
+from ..model.board_ref import find_window
 from ..model.cursor_problem import cursor_problem
 from ..model.entry_kinds import QUARANTINE_VERB
 from ..model.errors import GrantNotFound, StoreUnavailable, UserNotFound, not_recorded
@@ -29,7 +30,6 @@ from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_change_call
 from .authorizer import ReadAuthorizer
-from .board_ref import find_window
 from .csv_answers import grants_answer
 from .lost_scores import with_lost_cells
 

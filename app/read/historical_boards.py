@@ -9,6 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from ..drivers.postgres import Postgres
+from ..model.board_ref import BoardRef
 from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid, Overloaded
 from ..model.micros import EARLIEST, LATEST, from_micros
@@ -18,7 +19,6 @@ from ..model.views import Page, Users
 from ..store.boards import BoardRow
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
-from .board_ref import BoardRef
 
 #: Boards of the past that a process reads at the same time: each takes at most a second of one core of Postgres.
 AT_ONCE_MAX = 2

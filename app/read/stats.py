@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ..access.guard import may_read
 from ..access.keys import Principal
 from ..http.bodies import check_query, query_int
+from ..model.board_ref import BoardRef, find_board
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.stats import (
@@ -30,7 +31,6 @@ from ..store.stats_reader import StatsReader
 from .authorizer import ReadAuthorizer
 from .board_bodies import rfc3339
 from .board_parameters import category_of
-from .board_ref import BoardRef, find_board
 from .conditional import answer_with_etag
 from .score_bounds import BOUNDS, score_bounds
 

@@ -93,7 +93,7 @@ class Store:
     async def watch(self, name: str, window: str = "all", view: LiveView = Top(), **more: Any) -> Subscriber:  # noqa: B008
         subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), window, Resume(*more.get("resume", ())))
         self.hub.viewers.add(subscriber.viewer)
-        await self.hub.subscribe(subscriber, name, window, view)
+        await self.hub.subscribe(subscriber, name, window, view, category=more.get("category"))
         return subscriber
 
     async def tick(self) -> None:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from app.model.board_ref import BoardRef
 from app.model.errors import Invalid, Overloaded
 from app.model.namespace import Namespace, Rules
 from app.model.views import Page
 from app.model.windows import ALL
 from app.read import historical_boards as past_boards
-from app.read.board_ref import BoardRef
 from app.read.historical_boards import AT_ONCE_MAX, HistoricalBoards
 
 

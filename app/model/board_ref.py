@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from ..model.errors import Invalid
-from ..model.namespace import Namespace
-from ..model.window_problem import window_problem
-from ..model.windows import Window
+from .errors import Invalid
+from .namespace import Namespace
+from .window_problem import window_problem
+from .windows import Window
 
 
 class BoardRef(NamedTuple):

@@ -23,7 +23,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
     *("entry_amount", "live_delta", "score", "category", "source", "day", "granted_at", "recorded_at", "windows"),
-    *("digest", "score_delta", "amount", "voided", "verb"),
+    *("digest", "score_delta", "amount", "voided", "verb", "opening"),
 )
 
 
@@ -37,10 +37,11 @@ class Row(NamedTuple):
     value: int
     category: str | None
     source: str | None
-    day: date
+    day: date | None
     at: datetime
     windows: tuple[str, ...]
     voided: bool
+    opening: bool = False
 
     @property
     def is_dead_correction(self) -> bool:
@@ -70,10 +71,15 @@ def random_rows(namespace: Namespace, dice: random.Random, count: int) -> tuple[
             *(dice.choice(("race", "rare") if dice.random() < 0.1 else ("race", None)), (at + zone).date(), at),
             *(windows, dice.random() < 0.1),
         )
+        if dice.random() < 0.2:
+            grant = grant._replace(day=None, windows=("all",), opening=True)
         what = dice.random()
         if what < 0.3 and last:
             old = dice.choice(list(last.values()))
             grant = grant._replace(kind="correction", grant_id=old.grant_id, revision=old.revision + 1)
+            if old.opening != grant.opening:
+                where = ((at + zone).date(), windows) if grant.opening else (None, ("all",))
+                grant = grant._replace(day=where[0], windows=where[1], opening=old.opening)
             if dice.random() < 0.6:
                 grant = old._replace(seq=seq, kind="correction", revision=old.revision + 1, voided=not old.voided)
             if dice.random() < 0.3:
@@ -101,6 +107,7 @@ async def put(
             *(user, 0, 0, 0, row.category),
             *(row.source, row.day, row.at, row.at, list(row.windows), b"d", 0, row.value, row.voided),
             "void" if row.kind == "correction" else None,
+            row.opening,
         )
         for row in rows
     ]
@@ -115,7 +122,7 @@ async def put(
         )
         if is_healed:
             heal = (0, 1, end + seq, "heal", namespace.id, f"heal:1-{seq}", 1, user, 0, 0, 0, None, None, None)
-            records.append((*heal, row.at, row.at, list(row.windows), b"d", 0, row.value, False, None))
+            records.append((*heal, row.at, row.at, list(row.windows), b"d", 0, row.value, False, None, False))
     await db.copy_records_to_table("ledger", records=records, columns=COLUMNS)
     await count(db, counted, 2 * end)
 
@@ -136,7 +143,8 @@ def model(
             continue
         boards = [*row.windows, *(f"{window}:{row.category}" for window in row.windows if row.category)]
         labels = [f"c:{row.category}"] * bool(row.category) + [f"s:{row.source}"] * bool(row.source)
-        for cell in (*boards, *labels, f"d:{row.day}"):
+        days = [f"d:{row.day}"] * bool(row.day)
+        for cell in (*boards, *labels, *days):
             cells.setdefault(cell, []).append((row, first[name]))
     cells_by_name = {}
     for cell, grants in cells.items():

@@ -34,6 +34,7 @@ def fill(space: Space, rng: random.Random, grants: int, corrections: int) -> Non
     bodies = [
         {"grant_id": f"g{i}", "user_id": f"u{rng.randrange(5)}", "amount": rng.randrange(-500, 2000) / 4}
         | ({"granted_at": some_moment(rng).isoformat()} if rng.random() < 0.9 else {})
+        | ({"opening": True} if rng.random() < 0.2 else {})
         for i in range(grants)
     ]
     for first in range(0, grants, 100):

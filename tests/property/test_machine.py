@@ -88,6 +88,11 @@ class Machine(Driver):
     def grant(self, members: Any, backfill: bool) -> None:
         self.give(members, backfill)
 
+    @rule(members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=3))
+    def open_with(self, members: Any) -> None:
+        """Opening balances."""
+        self.give(members, False, opening=True)
+
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), batch=st.booleans())
     def retry(self, data: Any, batch: bool) -> None:

@@ -62,7 +62,9 @@ class Book:
         return sorted({name for state in self.states if state.grant for name in self.windows_of(state.grant)} | {"all"})
 
     def windows_of(self, grant: Live) -> set[str]:
-        """By the clock of the namespace's zone."""
+        """By the clock of the namespace's zone; of an opening balance `all` alone."""
+        if grant.opening:
+            return {"all"}
         named = names_at(self.local, self.rules["week_starts"], grant.granted)
         seasons = {
             f"season:{season['name']}"

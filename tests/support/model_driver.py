@@ -24,14 +24,15 @@ class Driver(Reader):
     causes: set[tuple[str, str]]
     quarantined: dict[str, tuple[dict[str, Any], Fact]]
 
-    def give(self, members: Any, backfill: bool) -> None:
+    def give(self, members: Any, backfill: bool, opening: bool = False) -> None:
         bodies, behind = [], set()
         for user, amount, at, category, source in members:
             self.grants += 1
             grant_id = f"g{self.grants}"
             body = {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": at.isoformat()}
-            body |= {"category": category, "source": source}
-            fact = Fact(grant_id, user, amount, at, category, source, self.grants, zone=self.book.zone(user))
+            body |= {"category": category, "source": source} | ({"opening": True} if opening else {})
+            zone = self.book.zone(user)
+            fact = Fact(grant_id, user, amount, at, category, source, self.grants, zone=zone, opening=opening)
             bodies.append((body, fact))
             if fact.windows & self.closed and not backfill:
                 behind.add(grant_id)

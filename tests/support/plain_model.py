@@ -27,6 +27,7 @@ class Fact:
     voided: bool = False
     revision: int = 1
     zone: ZoneInfo = UTC_ZONE
+    opening: bool = False
 
     @property
     def day(self) -> date:
@@ -36,6 +37,8 @@ class Fact:
     @property
     def windows(self) -> set[str]:
         """In UTC."""
+        if self.opening:
+            return {"all"}
         year, week, _ = self.at.isocalendar()
         windows = {"all", f"{self.at:%Y-%m}", f"{year:04}-W{week:02}", f"{self.at:%Y-%m-%d}"}
         return windows | {f"season:{name}" for name, (starts, ends) in SEASONS.items() if starts <= self.at < ends}
@@ -184,7 +187,7 @@ class Book:
             "categories": {c: self.score(f for f in live if f.category == c) for c in categories},
             "sources": {s: self.score(f for f in live if f.source == s) for s in sources},
             "last_granted_at": max((f.at for f in live), default=None),
-            "streak": self.streak({f.day for f in live}, datetime.now(zone).date()),
+            "streak": self.streak({f.day for f in live if not f.opening}, datetime.now(zone).date()),
         }
 
     def streak(self, days: set[date], today: date) -> dict[str, object]:

@@ -75,6 +75,7 @@ class World:
     def _grant(self, name: str) -> dict[str, Any]:
         body = {"grant_id": name, "user_id": self._chance.choice(self._users), "amount": self._amount()}
         body |= {"category": self._chance.choice(CATEGORIES)}
+        body |= {"opening": True} if self._chance.random() < 0.1 else {}
         return body if self._chance.random() < 0.1 else body | {"granted_at": some_moment(self._chance).isoformat()}
 
     def _correction(self, grant_id: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from app.model.local_days import LocalDays
 from app.model.micros import from_micros, to_micros
 
 HOUR = timedelta(hours=1)
+OPENING = 4
 WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=10)}
 
 
@@ -24,6 +25,7 @@ class Live(NamedTuple):
     amount: int
     category: str | None
     seq: int
+    opening: bool
 
 
 class State(NamedTuple):
@@ -38,14 +40,14 @@ def states(db: psycopg.Connection[Any], namespace: int, until: int = 2**62) -> I
     """Of every entry up to a seq that is one of a grant, in order."""
     first: dict[str, tuple[datetime, int]] = {}
     rows = db.execute(
-        "SELECT grant_id, user_number, granted_at, recorded_at, amount, category, seq, voided FROM ledger"
+        "SELECT grant_id, user_number, granted_at, recorded_at, amount, category, seq, opening, voided FROM ledger"
         " WHERE namespace_id = %s AND seq <= %s AND kind IN ('grant', 'correction') ORDER BY seq",
         (namespace, until),
     )
-    for grant_id, user, granted, recorded, value, category, seq, voided in rows:
+    for grant_id, user, granted, recorded, value, category, seq, opening, voided in rows:
         at = recorded.astimezone(UTC)
         began, number = first.setdefault(grant_id, (at, seq))
-        live = Live(user, granted.astimezone(UTC), began, value, category, number)
+        live = Live(user, granted.astimezone(UTC), began, value, category, number, opening)
         yield State(at, grant_id, None if voided else live)
 
 
@@ -58,8 +60,9 @@ def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
 
 
 def between(grants: list[Live], since: datetime, until: datetime, by: str, user: int | None = None) -> tuple[int, int]:
-    """Count and sum, in scaled units."""
-    results = [g.amount for g in grants if since <= getattr(g, by) < until and user in (None, g.user)]
+    """Count and sum, in scaled units. An opening balance is in no stretch of time."""
+    some = [g for g in grants if user in (None, g.user) and not g.opening]
+    results = [g.amount for g in some if since <= getattr(g, by) < until]
     return len(results), sum(results)
 
 
@@ -75,7 +78,8 @@ def trends(grants: list[Live], local: LocalDays, hour: bool) -> dict[datetime, t
     """Grants, sum and users of each bucket of granted time."""
     grants_by_start: dict[datetime, list[Live]] = defaultdict(list)
     for grant in grants:
-        grants_by_start[bucket(local, hour, grant.granted)].append(grant)
+        if not grant.opening:
+            grants_by_start[bucket(local, hour, grant.granted)].append(grant)
     return {
         at: (len(all_), sum(g.amount for g in all_), len({g.user for g in all_}))
         for at, all_ in grants_by_start.items()
@@ -121,12 +125,15 @@ def namespaces(db: psycopg.Connection[Any], only: str | None = None) -> Iterator
 
 
 def cells(grants: list[Live], local: LocalDays, level: int) -> dict[tuple[int, datetime], list[int]]:
-    """By user and bucket: grants and sum by granted time, then by that of recording."""
+    """By user and bucket: grants and sum by granted time, then by that of recording. Opening balances have a level of
+    their own, by the hour of granted time."""
     counts: dict[tuple[int, datetime], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for grant in grants:
-        for first, moment in ((0, grant.granted), (2, grant.recorded)):
+        if grant.opening != (level == OPENING):
+            continue
+        for first, moment in ((0, grant.granted), (2, grant.recorded))[: 1 if grant.opening else 2]:
             at = bucket(local, level > 0, moment)
-            if level > 1:
+            if level in WIDTHS:
                 at += (moment - at) // WIDTHS[level] * WIDTHS[level]
             cell = counts[grant.user, at]
             cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + grant.amount
@@ -172,7 +179,7 @@ def check_counts(db: psycopg.Connection[Any], only: str | None = None) -> int:
 def _check_namespace(db: psycopg.Connection[Any], namespace: int, local: LocalDays) -> int:
     check_live(db, namespace)
     grants = live(db, namespace)
-    by_level = [cells(grants, local, level) for level in range(4)]
+    by_level = [cells(grants, local, level) for level in range(OPENING + 1)]
     minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for (_, at), cell in by_level[2].items():
         minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
@@ -186,15 +193,18 @@ def _check_namespace(db: psycopg.Connection[Any], namespace: int, local: LocalDa
         expected = {
             (user, at): value
             for (user, at), value in hit.items()
-            if level < 2 or (user, bucket(local, True, at)) in dense
+            if level not in WIDTHS or (user, bucket(local, True, at)) in dense
         }
         assert cells_in_sql(db, namespace, level) == expected
         checked += len(expected)
-    for level in (0, 1):
+    for level in (0, 1, OPENING):
         sql = """SELECT at, grants, amount, users FROM namespace_buckets
                  WHERE namespace_id = %s AND level = %s AND grants <> 0"""
         rows = db.execute(sql, (namespace, level)).fetchall()
-        assert {at.astimezone(UTC): tuple(one) for at, *one in rows} == trends(grants, local, level == 1)
+        openings = [grant._replace(opening=False) for grant in grants if grant.opening]
+        some = openings if level == OPENING else grants
+        assert {at.astimezone(UTC): tuple(one) for at, *one in rows} == trends(some, local, level > 0)
+    for level in (0, 1):
         sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
         rows = db.execute(sql, (namespace, level)).fetchall()
         trends_in_sql = {at.astimezone(UTC): (score, n) for at, score, n in rows}

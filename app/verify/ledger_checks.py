@@ -13,7 +13,10 @@ from .archives import check_archives
 from .connections import StoreConnections
 from .report import FINDINGS_MAX, Report, decimal_text, user_label
 
-_SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of")
+_SPANS = (
+    *("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of"),
+    "the opening balances of the hour of",
+)
 
 
 async def check_partition(stores: StoreConnections, p: int, report: Report) -> None:

@@ -87,6 +87,11 @@ BUCKETS = [
         _by_time(_ALL, _DAY, "users 5, 6 by the ledger"),
     ),
     Statement(
+        "add_opening_balance",
+        "INSERT INTO user_buckets VALUES ({ann}, 1, 4, '{hour}', 1, 3, 0, 0, 1)",
+        _by_time(_ANN, f"opening balances of the {_HOUR}", "grants 1, 0 by the ledger"),
+    ),
+    Statement(
         "change_minute",
         "UPDATE namespace_buckets SET grants = grants + 1 WHERE ctid = "
         "(SELECT ctid FROM namespace_buckets WHERE level = 2 LIMIT 1)",

@@ -19,7 +19,7 @@ from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
 from ..transfer.export_formats import Format, FormatMissing, writer_of
 from ..transfer.export_manifest import Manifest, manifest_of
-from ..transfer.export_output import open_output, sync_folder
+from ..transfer.export_output import manifest_path, open_output, whole_file
 from ..transfer.export_person import write_person
 from ..transfer.export_rows import Selection, rows_of
 from ..transfer.export_tables import TABLES, What
@@ -157,9 +157,9 @@ def _print(manifest: Manifest, output: Path | None) -> None:
     if output is None or not output.is_file():
         typer.echo(text.decode(), err=True)
     else:
-        path = output.with_name(f"{output.name}.manifest.json")
-        path.write_bytes(msgspec.json.format(text) + b"\n")
-        sync_folder(path)
+        path = manifest_path(output)
+        with whole_file(path) as file:
+            file.write(msgspec.json.format(text) + b"\n")
         typer.echo(f"{count_text(manifest.rows, 'row')} in {output}; their cut is in {path.name}", err=True)
     for name, users in manifest.lost_users.items():
         typer.echo(

@@ -1,10 +1,13 @@
 """Where an export goes: stdout, or a file that is there as a whole or not at all."""
 
+import fcntl
 import gzip
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -71,29 +74,67 @@ class Output:
         return self._digest.sha256
 
 
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a file lies."""
+    return path.with_name(f"{path.name}.manifest.json")
+
+
 @contextmanager
 def open_output(path: Path | None, standard: BinaryIO, *, is_gzip: bool) -> Iterator[Output]:
-    """An output. None: stdout, as `standard`. A file gets its name once all of it is on disk; until then it lies beside
-    it under another name, which goes if anything fails. What is there and is no file, such as /dev/null or a pipe, is
-    written to. OSError."""
+    """An output. None: stdout, as `standard`. A file as `whole_file` has it; the manifest of the one before goes with
+    that. OSError."""
     if path is None:
         yield from _fill(standard, is_gzip=is_gzip)
         standard.flush()
         return
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
-            yield from _fill(device, is_gzip=is_gzip)
-        return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with whole_file(path) as file:
+        yield from _fill(file, is_gzip=is_gzip)
+        _remove(manifest_path(path))
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name once all of it is on disk. Until then it lies beside it under another name, which goes
+    if anything fails; after a kill the next one takes it away. OSError."""
+    for left in path.parent.glob(f".{escape(path.name)}.*.part"):
+        _remove_dead(left)
+    aside, file = _open_part(path)
     try:
-        with aside.open("wb") as file:
-            yield from _fill(file, is_gzip=is_gzip)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    sync_folder(path)
+    _sync_folder(path)
+
+
+def _open_part(path: Path) -> tuple[Path, BinaryIO]:
+    """A file for the part, locked as long as it is open, so that nobody takes it for a dead one."""
+    while True:
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        file = aside.open("xb")
+        with suppress(OSError):  # A file system without locks: parts stay there after a kill.
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return aside, file
+        file.close()  # Somebody removed it before it was locked.
+
+
+def _remove_dead(part: Path) -> None:
+    """Removes the part of an export, unless that is on its way: then it holds a lock."""
+    with suppress(OSError), part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink()
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, if it is there. OSError that names it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"{path.name}: {error.strerror}") from None
 
 
 def _fill(file: BinaryIO, *, is_gzip: bool) -> Iterator[Output]:
@@ -107,11 +148,10 @@ def _fill(file: BinaryIO, *, is_gzip: bool) -> Iterator[Output]:
         yield Output(cast(BinaryIO, packed), digest)
 
 
-def sync_folder(path: Path) -> None:
-    """Writes a new name to disk, where the system can do that."""
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def _sync_folder(path: Path) -> None:
+    """Writes a new name to disk."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

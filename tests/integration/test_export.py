@@ -53,8 +53,8 @@ def write_some(client: httpx.Client, seed: int) -> None:
             path = f"/v1/namespaces/{name}/grants/g{i}"
             assert client.patch(path, json={"amount": chance.randrange(9), "reason": "seen"}).status_code == 200
             assert client.delete(path.replace(f"g{i}", f"g{i + 1}"), params={"reason": "-gone"}).status_code == 200
-        held = [one["grant_id"] for one in body["results"] if one["status"] == "quarantined"]
-        for grant_id in held[::2]:
+        suspects = [one["grant_id"] for one in body["results"] if one["status"] == "quarantined"]
+        for grant_id in suspects[::2]:
             assert client.post(f"/v1/namespaces/{name}/grants/{grant_id}/restore", json={}).status_code == 200
         client.put(f"/v1/namespaces/{name}/users/u3", json={"display_name": "Three", "avatar": None})
         assert client.post(f"/v1/namespaces/{name}/users/u5/hide").is_success

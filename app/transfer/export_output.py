@@ -82,10 +82,14 @@ def manifest_path(path: Path) -> Path:
 @contextmanager
 def open_output(path: Path | None, standard: BinaryIO, *, is_gzip: bool) -> Iterator[Output]:
     """An output. None: stdout, as `standard`. A file as `whole_file` has it; the manifest of the one before goes with
-    that. OSError."""
+    that. What is there and is no file, such as /dev/null or a pipe, is written to. OSError."""
     if path is None:
         yield from _fill(standard, is_gzip=is_gzip)
         standard.flush()
+        return
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield from _fill(device, is_gzip=is_gzip)
         return
     with whole_file(path) as file:
         yield from _fill(file, is_gzip=is_gzip)

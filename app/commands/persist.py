@@ -48,7 +48,7 @@ async def _persist(settings: Settings) -> None:
     tune_gc()
     task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
     recovery = asyncio.ensure_future(AutoRecovery(settings).run())
-    deliverer = asyncio.ensure_future(Deliverer(settings, partitions).run())
+    deliverer = asyncio.ensure_future(Deliverer(settings, partitions, worker.is_crowded).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     stop = asyncio.ensure_future(stop_requested.wait())

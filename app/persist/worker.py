@@ -55,6 +55,10 @@ SCRIPTS: Sequence[Script] = (
 BALANCE_S = 1.0
 #: Seconds that one statement of a chore may take: as long as reading the history of one user.
 CHORE_STATEMENT_S_MAX = 60.0
+#: Rows of one pass from which on there is much to write: at 1,000 grants a second a pass has some ten.
+CROWD_ROWS_MIN = 500
+#: Seconds for which that is remembered.
+CROWD_S = 0.5
 
 
 class Worker:
@@ -89,6 +93,7 @@ class Worker:
         self._ahead: asyncio.Task[list[NewRows]] | None = None
         self._balanced = 0.0
         self._passed = monotonic()
+        self._crowded_until_s = 0.0
         self._clock = clock
         self._counting = BucketSchedule()
         self._windows = OpenWindows()
@@ -107,6 +112,10 @@ class Worker:
             await self._run()
         finally:
             await complete(self._end(drift))
+
+    def is_crowded(self) -> bool:
+        """Whether it has much to write: what else the process does is to leave it the processor."""
+        return monotonic() < self._crowded_until_s
 
     async def _end(self, drift: asyncio.Task[None]) -> None:
         await cancel_and_wait(drift)
@@ -190,6 +199,8 @@ class Worker:
         reads = await (self._ahead or self._reader.read())
         # The next rows are read while Postgres takes these. Rows of a lease that is given up meanwhile are dropped.
         self._ahead = asyncio.create_task(self._reader.read()) if reads else None
+        if sum(len(read.rows) for read in reads) >= CROWD_ROWS_MIN:
+            self._crowded_until_s = monotonic() + CROWD_S
         recorded = await self._write(
             session, [read for read in reads if self._leases.get(read.partition) is read.lease]
         )

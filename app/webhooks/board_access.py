@@ -5,7 +5,6 @@ import asyncio
 from ..drivers.postgres import Postgres
 from ..drivers.redis import NodeMap, RedisConnection
 from ..loops import forever
-from ..model.micros import now_micros
 from ..settings import Settings
 from ..store.board_reader import BoardReader
 from ..store.boards import READS
@@ -13,7 +12,6 @@ from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.node_reader import WAIT_S_MAX
 from ..store.read_batcher import ReadBatcher
 from ..task_end import end_all
-from .rank_stream import RankServices
 
 
 class BoardAccess:
@@ -29,12 +27,12 @@ class BoardAccess:
         self._marks = Marks(self._links[1], settings.postgres_url)
         self._batcher = ReadBatcher(self._links[0], self._marks.renew)
         self._task: asyncio.Task[None] | None = None
-        self._services = RankServices(BoardReader(self._batcher, self._postgres), now_micros)
+        self._reader = BoardReader(self._batcher, self._postgres)
 
-    def services(self) -> RankServices:
-        """What rank streams need; from the first call on boards are read."""
+    def reader(self) -> BoardReader:
+        """Reads boards, from the first call on."""
         self._task = self._task or asyncio.create_task(forever(self._batcher.run))
-        return self._services
+        return self._reader
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -5,8 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from heapq import merge
-from itertools import groupby, islice
-from time import monotonic
+from itertools import islice
 from typing import NamedTuple
 
 import asyncpg
@@ -20,113 +19,108 @@ from ..model.webhook import WebhookSettings, is_covered, like_pattern
 from ..model.webhook_message import Message, message_of
 from ..store.event_rows import ledger_event
 from ..store.namespace_cache import namespace_from_row
-from .delivery_session import DelivererSession
-from .stream import Head
+from .newest_entries import LedgerPlace, NewestEntries, NewestEntry, Search
+from .stream import Head, StreamState
 
-#: Entries of a partition that one look goes over: with those of the other partitions a few ms.
-ENTRIES_A_LOOK_MAX = 100
+#: Entries of a partition that a webhook goes over in one read of its own, while they concern it.
+ENTRIES_A_LOOK_MIN = 100
+#: The same where nothing concerns it: then each read is larger than the one before. Some ms.
+ENTRIES_A_LOOK_MAX = 3_200
+#: How much larger.
+GROWTH = 4
 #: Partitions that one look goes over.
 PARTITIONS_A_LOOK_MAX = 16
 #: Entries that wait in memory for a receiver; what follows is looked for again.
 WAITING_MAX = 100
-#: Seconds between two notes of how far a webhook was looked for where nothing was of its concern.
-NOTE_S = 10.0
 _KINDS = {str(kind.__struct_config__.tag): name for name, kind in OF_LEDGER.items()}
 #: What an event tells only if a webhook asks for it.
 _OPTIONAL = ("reason", "actor")
-
-LedgerPlace = tuple[int, int]
 
 
 class Candidate(NamedTuple):
     """An entry of a webhook's types and namespaces."""
 
     partition: int
-    epoch: int
-    seq: int
+    place: LedgerPlace
     type: str
     recorded_at: datetime
 
 
 class LedgerStream:
-    """The entries of some kinds, in each partition in the order of the log.
-
-    ends: how far the ledger of each partition is; the deliverer keeps it up to date.
-    """
+    """The entries of some kinds, in each partition in the order of the log."""
 
     name = "ledger"
     failing_state = "failing"
 
     def __init__(
-        self,
-        session: DelivererSession,
-        number: int,
-        settings: WebhookSettings,
-        ends: Mapping[int, LedgerPlace],
-        offsets: Mapping[int, LedgerPlace],
+        self, fetch: Fetch, settings: WebhookSettings, newest: NewestEntries, offsets: Mapping[int, LedgerPlace]
     ) -> None:
-        self._session = session
-        self._number = number
+        self._fetch = fetch
         self._settings = settings
-        self._kinds = [_KINDS[name] for name in settings.types if name in _KINDS]
         self._names = {_KINDS[name]: name for name in settings.types if name in _KINDS}
-        self._ends = ends
+        self._search = Search(settings.namespaces, self._names.keys(), WAITING_MAX)
+        self._newest = newest
         self._offsets = {p: place for p, place in offsets.items() if p >= 0}
         self._unnoted: set[int] = set()
-        self._noted_s = monotonic()
         self._turn = 0
+        self._read_size = ENTRIES_A_LOOK_MIN
         self._waiting: deque[Candidate] = deque()
         self._looked: dict[int, LedgerPlace] = {}
 
     async def head(self) -> Head | None:
-        """See Stream. O(entries that are new), a part of them at a time."""
-        while self._kinds and not self._waiting:
+        """See Stream. O(partitions with new entries) where nothing concerns it, without a store."""
+        while not self._waiting:
             self._pass_looked()
-            behind = {p: end for p, end in self._ends.items() if self._offsets.get(p, (0, 0)) < end}
+            behind = sorted(p for p, end in self._newest.ends.items() if self._offsets.get(p, (0, 0)) < end)
             if not behind:
-                break
-            some = self._next_partitions(sorted(behind))
-            await self._look({p: behind[p] for p in some})
-        await self._note()
-        if not self._waiting:
-            return None
+                return None
+            await self._look(behind)
         first = self._waiting[0]
-        place = {"stream": self.name, "partition": first.partition, "epoch": first.epoch, "seq": first.seq}
-        return Head(f"msg_{first.partition}-{first.epoch}-{first.seq}", first.type, place)
+        epoch, seq = first.place
+        place = {"stream": self.name, "partition": first.partition, "epoch": epoch, "seq": seq}
+        return Head(f"msg_{first.partition}-{epoch}-{seq}", first.type, place)
 
-    def _next_partitions(self, behind: list[int]) -> list[int]:
-        """Some partitions, in turn: those with much to tell do not keep others from being looked at."""
+    async def _look(self, behind: list[int]) -> None:
+        """Looks at the next entries of some partitions, in turn: those with much to tell do not keep others from being
+        looked at. Reads one partition by itself at most."""
         first = bisect_left(behind, self._turn)
-        some = [*behind[first:], *behind[:first]][:PARTITIONS_A_LOOK_MAX]
-        self._turn = some[-1] + 1
-        return some
-
-    async def _look(self, ends: Mapping[int, LedgerPlace]) -> None:
-        """Looks at the next entries of some partitions. ends: how far their ledgers were before."""
-        places = [self._offsets.get(p, (0, 0)) for p in ends]
-        rows = await self._session.fetch(
-            "find_webhook_entries",
-            list(ends),
-            [epoch for epoch, _ in places],
-            [seq for _, seq in places],
-            self._kinds,
-            like_pattern(self._settings.namespaces),
-            ENTRIES_A_LOOK_MAX,
-        )
-        looked = {row["partition"]: (row["epoch"], row["seq"]) for row in rows if row["kind"] is None}
+        has_read = False
+        matches: dict[int, list[NewestEntry]] = {}
+        for p in [*behind[first:], *behind[:first]][:PARTITIONS_A_LOOK_MAX]:
+            place = self._offsets.get(p, (0, 0))
+            answer = self._newest.find(p, place, self._search) if self._names else ([], self._newest.ends[p])
+            if answer is None:
+                if has_read:
+                    break
+                has_read, answer = True, await self._read(p, place)
+            matches[p], self._looked[p] = answer
+            self._turn = p + 1
         candidates = [
-            Candidate(row["partition"], row["epoch"], row["seq"], self._names[row["kind"]], row["recorded_at"])
-            for row in rows
-            if row["kind"] is not None
+            [Candidate(p, entry.place, self._names[entry.kind], entry.recorded_at) for entry in entries]
+            for p, entries in matches.items()
         ]
-        by_partition = [list(some) for _, some in groupby(candidates, key=lambda one: one.partition)]
-        ordered = merge(*by_partition, key=lambda one: one.recorded_at)
+        ordered = merge(*candidates, key=lambda one: one.recorded_at)
         self._waiting.extend(islice(ordered, WAITING_MAX))
-        # An epoch may begin without an entry: then nothing lies between the offset and the end.
-        self._looked = {**ends, **looked}
         for p in {one.partition for one in ordered}:
             last = next((one for one in reversed(self._waiting) if one.partition == p), None)
-            self._looked[p] = self._offsets.get(p, (0, 0)) if last is None else (last.epoch, last.seq)
+            self._looked[p] = self._offsets.get(p, (0, 0)) if last is None else last.place
+
+    async def _read(self, p: int, place: LedgerPlace) -> tuple[list[NewestEntry], LedgerPlace]:
+        """The next entries of a partition that match, and how far they were looked for."""
+        rows = await self._fetch(
+            "find_webhook_entries",
+            *(p, *place, list(self._names), like_pattern(self._settings.namespaces)),
+            *(self._read_size, WAITING_MAX),
+        )
+        ends = [(row["epoch"], row["seq"]) for row in rows if row["kind"] is None]
+        matches = [
+            NewestEntry((row["epoch"], row["seq"]), row["kind"], row["recorded_at"]) for row in rows if row["kind"]
+        ]
+        self._read_size = ENTRIES_A_LOOK_MIN if matches else min(self._read_size * GROWTH, ENTRIES_A_LOOK_MAX)
+        if len(matches) >= WAITING_MAX:
+            return matches, matches[-1].place
+        # An epoch may begin without an entry: then nothing lies between the place and the end.
+        return matches, ends[0] if ends else self._newest.ends[p]
 
     def _pass_looked(self) -> None:
         """Nothing waits of what was looked at: the offsets go on to its end."""
@@ -134,21 +128,16 @@ class LedgerStream:
         self._unnoted |= self._looked.keys()
         self._looked = {}
 
-    async def _note(self) -> None:
-        if self._unnoted and monotonic() - self._noted_s >= NOTE_S:
-            await self._put(self._session.fetch, sorted(self._unnoted))
-            self._unnoted.clear()
-            self._noted_s = monotonic()
-
-    async def _put(self, fetch: Fetch, partitions: list[int]) -> None:
-        places = [self._offsets[p] for p in partitions]
-        columns = [epoch for epoch, _ in places], [seq for _, seq in places]
-        await fetch("put_webhook_offsets", self._number, partitions, *columns)
+    def take_unnoted(self) -> dict[int, LedgerPlace]:
+        """The offsets that have moved without a message since the last call: whoever calls keeps them."""
+        unnoted = {p: self._offsets[p] for p in sorted(self._unnoted)}
+        self._unnoted.clear()
+        return unnoted
 
     async def render(self, head: Head) -> Message | None:
         """See Stream. None for who was erased, and for a namespace that is none of the webhook's now."""
         place = head.place
-        rows = await self._session.fetch("get_webhook_entry", place["partition"], place["epoch"], place["seq"])
+        rows = await self._fetch("get_webhook_entry", place["partition"], place["epoch"], place["seq"])
         rows = [
             row
             for row in rows
@@ -158,12 +147,14 @@ class LedgerStream:
         ]
         return ledger_message(head.message_id, rows[0], self._settings) if rows else None
 
-    async def settle(self, head: Head, fetch: Fetch) -> None:
+    def state_behind(self, head: Head) -> StreamState:
+        """See Stream."""
+        return StreamState(head.place["partition"], head.place["epoch"], head.place["seq"])
+
+    def pass_head(self, head: Head) -> None:
         """See Stream."""
         self._waiting.popleft()
-        p = head.place["partition"]
-        self._offsets[p] = head.place["epoch"], head.place["seq"]
-        await self._put(fetch, [p])
+        self._offsets[head.place["partition"]] = head.place["epoch"], head.place["seq"]
 
 
 def ledger_message(message_id: str, row: asyncpg.Record, settings: WebhookSettings) -> Message:

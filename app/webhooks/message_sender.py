@@ -5,11 +5,9 @@ checks the name.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from threading import Thread
 from typing import Any, NamedTuple
 
 import httpcore
@@ -17,8 +15,9 @@ import httpcore
 from ..model.errors import Invalid
 from ..model.micros import now_micros
 from ..model.webhook import check_url
-from ..model.webhook_address import Address, is_loopback, is_public, parse_address
+from ..model.webhook_address import Address, is_loopback, is_public
 from ..model.webhook_message import Message, signature_headers
+from .name_server import NameServer, NameUnknown
 
 #: Seconds that an attempt may take in all: looking up, connecting, sending, the answer.
 ATTEMPT_S_MAX = 10.0
@@ -58,43 +57,6 @@ class AddressRefused(Exception):
     """The receiver's name leads to an address that is none of the public internet."""
 
 
-class NameServer:
-    """Looks names up in threads that nobody waits for: one that hangs ends with the process, and holds up neither its
-    end nor other look-ups."""
-
-    def __init__(self, threads_max: int) -> None:
-        self._free = asyncio.Semaphore(threads_max)
-
-    async def look_up(self, host: str, port: int) -> list[Address]:
-        """The addresses of a name, each once. OSError, UnicodeError: it has none, or nobody tells."""
-        await self._free.acquire()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[str]] = loop.create_future()
-
-        def settle(texts: list[str], error: Exception | None) -> None:
-            self._free.release()
-            if answer.done():
-                return  # The attempt's time is over.
-            if error is None:
-                answer.set_result(texts)
-            else:
-                answer.set_exception(error)
-
-        def ask() -> None:
-            texts: list[str] = []
-            error: Exception | None = None
-            try:
-                texts = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-            except (OSError, UnicodeError) as refusal:
-                error = refusal
-            with suppress(RuntimeError):  # The loop has ended meanwhile.
-                loop.call_soon_threadsafe(settle, texts, error)
-
-        Thread(target=ask, daemon=True, name="webhook-name").start()
-        addresses = [parse_address(text) for text in await answer]
-        return list(dict.fromkeys(address for address in addresses if address is not None))
-
-
 class BoundedStream(httpcore.AsyncNetworkStream):
     """A connection of which so many bytes are read, and no more than one piece beyond them."""
 
@@ -132,8 +94,9 @@ class BoundedStream(httpcore.AsyncNetworkStream):
 class CheckedBackend(httpcore.AnyIOBackend):
     """Connects to the addresses of a name only if all of them are allowed."""
 
-    def __init__(self, names: NameServer, *, is_plain: bool, takes_loopback: bool) -> None:
+    def __init__(self, names: NameServer, key_id: str, *, is_plain: bool, takes_loopback: bool) -> None:
         self._names = names
+        self._key_id = key_id
         self._is_plain = is_plain
         self._takes_loopback = takes_loopback
 
@@ -147,8 +110,8 @@ class CheckedBackend(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the first address that answers. AddressRefused, httpcore.ConnectError."""
         try:
-            addresses = await self._names.look_up(host, port)
-        except (OSError, UnicodeError) as fault:
+            addresses = await self._names.look_up(self._key_id, host, port)
+        except NameUnknown as fault:
             raise httpcore.ConnectError(f"{_NAME_FAULT}: {fault}") from None
         for address in addresses:
             if not self._may_reach(address):
@@ -179,18 +142,19 @@ class Sender:
     takes_loopback: whether receivers on this machine are taken. tls: how names are checked; None: as the system has it.
     """
 
-    def __init__(self, *, attempts_at_once: int, takes_loopback: bool, tls: ssl.SSLContext | None = None) -> None:
-        self._names = NameServer(attempts_at_once)
+    def __init__(self, *, takes_loopback: bool, tls: ssl.SSLContext | None = None) -> None:
+        self._names = NameServer()
         self._takes_loopback = takes_loopback
         self._tls = tls or ssl.create_default_context()
 
-    async def send(self, url: str, message: Message, secrets: Sequence[bytes]) -> Outcome:
-        """Makes one attempt, in ATTEMPT_S_MAX at most. Raises nothing that a receiver can cause."""
+    async def send(self, url: str, message: Message, secrets: Sequence[bytes], key_id: str) -> Outcome:
+        """Makes one attempt, in ATTEMPT_S_MAX at most. key_id: of the webhook's key. Raises nothing that a receiver can
+        cause."""
         status: int | None = None
         try:
             async with asyncio.timeout(ATTEMPT_S_MAX):
                 request = self._request(url, message, secrets)
-                async with self._connection(request.url) as connection:
+                async with self._connection(request.url, key_id) as connection:
                     response = await connection.handle_async_request(request)
                     status = response.status
                     retry_after_s = _retry_after(response.headers)
@@ -233,9 +197,9 @@ class Sender:
         ]
         return httpcore.Request(b"POST", target, headers=headers, content=message.body)
 
-    def _connection(self, url: httpcore.URL) -> httpcore.AsyncHTTPConnection:
+    def _connection(self, url: httpcore.URL, key_id: str) -> httpcore.AsyncHTTPConnection:
         is_plain = url.scheme == b"http"
-        backend = CheckedBackend(self._names, is_plain=is_plain, takes_loopback=self._takes_loopback)
+        backend = CheckedBackend(self._names, key_id, is_plain=is_plain, takes_loopback=self._takes_loopback)
         return httpcore.AsyncHTTPConnection(url.origin, ssl_context=self._tls, network_backend=backend)
 
 

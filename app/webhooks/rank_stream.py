@@ -6,7 +6,7 @@ So states in between may be skipped, and the last one never is.
 
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, NamedTuple
@@ -21,14 +21,14 @@ from ..model.webhook import RANK_TYPES, WatchedTop, WebhookSettings
 from ..model.webhook_message import Message, message_of
 from ..store.board_reader import BoardReader
 from ..store.boards import BoardPage
-from ..store.namespace_cache import namespace_from_row
-from .delivery_session import DelivererSession
-from .stream import Head
+from .newest_entries import LedgerPlace
+from .stream import Head, StreamState
+from .watched_namespaces import WatchedNamespaces
 
 #: Seconds between two looks at a board.
 LOOK_BOARD_S = 1.0
-#: Seconds for which a namespace's rules are remembered: they say which board the current window has.
-RULES_S = 5.0
+#: The same where the ledger of its partition has nothing new: whatever moved the board moves that soon after.
+LOOK_IDLE_BOARD_S = 30.0
 
 
 class WatchedBoard(NamedTuple):
@@ -44,9 +44,12 @@ class WatchedBoard(NamedTuple):
 
 
 class RankServices(NamedTuple):
-    """What all rank streams share. clock: µs."""
+    """What all rank streams share. boards: makes connections at its first call; ends: how far the ledger of each
+    partition is; clock: µs."""
 
-    boards: BoardReader
+    boards: Callable[[], BoardReader]
+    namespaces: WatchedNamespaces
+    ends: Mapping[int, LedgerPlace]
     clock: Callable[[], int]
 
 
@@ -57,14 +60,9 @@ class RankStream:
     failing_state = "failing"
 
     def __init__(
-        self,
-        session: DelivererSession,
-        number: int,
-        settings: WebhookSettings,
-        services: Callable[[], RankServices],
-        top: str | None,
+        self, fetch: Fetch, number: int, settings: WebhookSettings, services: RankServices, top: str | None
     ) -> None:
-        self._session = session
+        self._fetch = fetch
         self._number = number
         self._settings = settings
         self._types = frozenset(settings.types) & set(RANK_TYPES)
@@ -73,8 +71,8 @@ class RankStream:
         self._board: str | None = state.get("board")
         self._ranks: dict[int, int] = {int(user): rank for user, rank in state.get("ranks", {}).items()}
         self._looked_s = float("-inf")
-        self._namespace: Namespace | None = None
-        self._rules_until_s = float("-inf")
+        self._sight: tuple[Any, ...] | None = None
+        self._sight_s = float("-inf")
         self._page: tuple[str, BoardPage] | None = None
         self._waiting: deque[Head] = deque()
 
@@ -93,30 +91,28 @@ class RankStream:
     async def _read(self, watched: WatchedTop) -> WatchedBoard | None:
         """The board; None where there is none, where it is as before, or where Postgres does not know all of its users
         yet."""
-        namespace, services = await self._find_namespace(), self._services()
+        namespace = await self._services.namespaces.find(self._settings.namespaces)
         if namespace is None:
             return None
-        window = namespace.calendar.find(watched.window, services.clock())
+        window = namespace.calendar.find(watched.window, self._services.clock())
         if window is None or (watched.category is not None and not namespace.rules.category_boards):
             return None
         name = window.name if watched.category is None else f"{window.name}:{watched.category}"
-        page = await services.boards.read(namespace, name, Top(watched.limit))
-        if self._page == (name, page):
+        sight = namespace.id, namespace.version, name, self._services.ends.get(namespace.partition)
+        if sight == self._sight and monotonic() - self._sight_s < LOOK_IDLE_BOARD_S:
             return None
-        names = [row.user for row in page.rows]
-        numbers = {row["name"]: row["number"] for row in await self._session.fetch("get_user_numbers", names)}
-        if not numbers.keys() >= set(names):
-            return None
-        self._page = name, page
-        rows = [TopRow(numbers[row.user], row.rank0 + 1, row.units) for row in page.rows]
-        return WatchedBoard(namespace, name, window.name, watched.category, page.epoch, page.version, rows)
-
-    async def _find_namespace(self) -> Namespace | None:
-        if monotonic() >= self._rules_until_s:
-            rows = await self._session.fetch("get_namespace", self._settings.namespaces)
-            self._namespace = namespace_from_row(rows[0]) if rows else None
-            self._rules_until_s = monotonic() + RULES_S
-        return self._namespace
+        page = await self._services.boards().read(namespace, name, Top(watched.limit))
+        if self._page != (name, page):
+            names = [row.user for row in page.rows]
+            numbers = {row["name"]: row["number"] for row in await self._fetch("get_user_numbers", names)}
+            if not numbers.keys() >= set(names):
+                return None
+            rows = [TopRow(numbers[row.user], row.rank0 + 1, row.units) for row in page.rows]
+            board = WatchedBoard(namespace, name, window.name, watched.category, page.epoch, page.version, rows)
+        else:
+            board = None
+        self._page, self._sight, self._sight_s = (name, page), sight, monotonic()
+        return board
 
     def _compare(self, board: WatchedBoard) -> None:
         """Works out anew what waits. A new window begins with nobody on its board."""
@@ -126,7 +122,7 @@ class RankStream:
         self._waiting.clear()
         for change in rank_changes(self._ranks, board.rows):
             if change.type not in self._types:
-                self._apply(change.user, change.rank)
+                self._ranks = _with_rank(self._ranks, change.user, change.rank)
                 continue
             head = self._head(board, change)
             # What is still true keeps its id: it is the same message, which failed before.
@@ -157,7 +153,7 @@ class RankStream:
         place = head.place
         if place["namespace"] != self._settings.namespaces:
             return None
-        rows = await self._session.fetch("get_webhook_user", place["user"], place["namespace_id"])
+        rows = await self._fetch("get_webhook_user", place["user"], place["namespace_id"])
         if not rows or rows[0]["is_hidden"] or is_erased(rows[0]["name"]):
             return None
         data = {
@@ -167,18 +163,21 @@ class RankStream:
         }
         return message_of(head.message_id, head.type, datetime.fromisoformat(place["at"]), data)
 
-    async def settle(self, head: Head, fetch: Fetch) -> None:
+    def state_behind(self, head: Head) -> StreamState:
+        """See Stream."""
+        ranks = _with_rank(self._ranks, head.place["user"], head.place["rank"])
+        return StreamState(top=json.dumps({"board": self._board, "ranks": ranks}), top_version=head.place["version"])
+
+    def pass_head(self, head: Head) -> None:
         """See Stream."""
         self._waiting.popleft()
-        self._apply(head.place["user"], head.place["rank"])
-        state = json.dumps({"board": self._board, "ranks": self._ranks})
-        await fetch("put_webhook_top", self._number, state, head.place["version"])
+        self._ranks = _with_rank(self._ranks, head.place["user"], head.place["rank"])
 
-    def _apply(self, user: int, rank: int | None) -> None:
-        if rank is None:
-            self._ranks.pop(user, None)
-        else:
-            self._ranks[user] = rank
+
+def _with_rank(ranks: Mapping[int, int], user: int, rank: int | None) -> dict[int, int]:
+    """Ranks by number of user after a change. rank: None for a user who left."""
+    others = {number: place for number, place in ranks.items() if number != user}
+    return others if rank is None else others | {user: rank}
 
 
 def _subject(head: Head) -> tuple[Any, ...]:

@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping
 
 from ..drivers.postgres import Fetch
 from ..model.webhook_message import Message
-from .delivery_session import DelivererSession
-from .stream import Head, Stream
+from .stream import Head, Stream, StreamState
 
 
 class ResendStream:
@@ -16,10 +15,8 @@ class ResendStream:
     name = "resend"
     failing_state = "resend"
 
-    def __init__(
-        self, session: DelivererSession, number: int, requests: Collection[int], origins: Mapping[str, Stream]
-    ) -> None:
-        self._session = session
+    def __init__(self, fetch: Fetch, number: int, requests: Collection[int], origins: Mapping[str, Stream]) -> None:
+        self._fetch = fetch
         self._number = number
         self._requests = requests
         self._origins = origins
@@ -28,13 +25,16 @@ class ResendStream:
         """See Stream. O(log n)."""
         if self._number not in self._requests:
             return None
-        rows = await self._session.fetch("get_webhook_resend", self._number)
+        rows = await self._fetch("get_webhook_resend", self._number)
         return Head(rows[0]["message_id"], rows[0]["type"], json.loads(rows[0]["place"])) if rows else None
 
     async def render(self, head: Head) -> Message | None:
         """See Stream."""
         return await self._origins[head.place["stream"]].render(head)
 
-    async def settle(self, head: Head, fetch: Fetch) -> None:
-        """See Stream. What may not go out any more stays given up."""
-        await fetch("drop_webhook_resend", self._number, head.message_id)
+    def state_behind(self, head: Head) -> StreamState:
+        """See Stream. Its message's delivery says all."""
+        return StreamState()
+
+    def pass_head(self, head: Head) -> None:
+        """See Stream. The next one is asked for."""

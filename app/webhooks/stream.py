@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple, Protocol
 
-from ..drivers.postgres import Fetch
 from ..model.webhook_message import Message
 
 
@@ -14,6 +13,17 @@ class Head(NamedTuple):
     place: dict[str, Any]
 
 
+class StreamState(NamedTuple):
+    """What is kept of a stream behind a message. partition, epoch, seq: the message's place; top: of a board as it was
+    told (JSON), at top_version."""
+
+    partition: int | None = None
+    epoch: int | None = None
+    seq: int | None = None
+    top: str | None = None
+    top_version: int | None = None
+
+
 class Stream(Protocol):
     """Messages in their order. Each is made from the stores just before it is sent, so that nothing goes out of who
     was erased meanwhile. failing_state: of a delivery between two attempts."""
@@ -22,10 +32,13 @@ class Stream(Protocol):
     failing_state: str
 
     async def head(self) -> Head | None:
-        """The first message that waits; of the ledger and the audit the same until it is settled. asyncpg's errors."""
+        """The first message that waits; of the ledger and the audit the same until it is passed. asyncpg's errors."""
 
     async def render(self, head: Head) -> Message | None:
-        """The message itself; None where nothing may go out any more."""
+        """The message itself; None where nothing may go out any more. asyncpg's errors."""
 
-    async def settle(self, head: Head, fetch: Fetch) -> None:
-        """Goes on behind a message, in the transaction of `fetch`: it was delivered, given up or dropped."""
+    def state_behind(self, head: Head) -> StreamState:
+        """What is to be kept once a message was delivered, given up or dropped."""
+
+    def pass_head(self, head: Head) -> None:
+        """Goes on behind a message: its state is kept."""

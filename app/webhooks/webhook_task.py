@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -20,7 +20,8 @@ from ..model.webhook_message import Message
 from ..model.webhook_problem import NotConfigured
 from .delivery_session import LOST, DelivererSession
 from .message_sender import RETRY_AFTER_S_MAX, Outcome, Sender
-from .stream import Head, Stream
+from .newest_entries import NewestEntries
+from .stream import Head, Stream, StreamState
 from .webhook_rights import Judge
 
 log = structlog.get_logger()
@@ -33,8 +34,10 @@ RETRY_S_MAX = 900.0
 JITTER = 0.5
 #: How long a message is tried before it is given up: over a weekend.
 GIVE_UP_AFTER = timedelta(days=3)
-#: Seconds between two looks for new messages.
-LOOK_S = 0.5
+#: Seconds between two looks for new messages, while the ledger has nothing new for it.
+LOOK_S = 1.0
+#: Seconds between two attempts of all webhooks while the process writes a ledger that is behind.
+CROWD_PAUSE_S = 0.05
 #: Messages of a webhook that were delivered and are remembered.
 DELIVERIES_MAX = 1_000
 #: Messages between two times that older ones are forgotten.
@@ -56,16 +59,25 @@ class StoppedError(Exception):
 
 
 class Gates:
-    """How many attempts are under way: of each key, and in all."""
+    """How many attempts are under way: of each key, and in all. is_crowded: whether the process has something to do
+    that goes before; then attempts begin one by one, with pauses."""
 
-    def __init__(self, *, key_attempts_max: int, attempts_max: int) -> None:
+    def __init__(self, is_crowded: Callable[[], bool], *, key_attempts_max: int, attempts_max: int) -> None:
+        self._is_crowded = is_crowded
         self._key_attempts_max = key_attempts_max
         self._keys: dict[str, asyncio.Semaphore] = {}
-        self.all = asyncio.Semaphore(attempts_max)
+        self._all = asyncio.Semaphore(attempts_max)
+        self._crowd = asyncio.Lock()
 
-    def of(self, key_id: str) -> asyncio.Semaphore:
-        """The gate of a key."""
-        return self._keys.setdefault(key_id, asyncio.Semaphore(self._key_attempts_max))
+    @asynccontextmanager
+    async def attempt(self, key_id: str) -> AsyncIterator[None]:
+        """Holds a place for an attempt of a webhook of a key."""
+        of_key = self._keys.setdefault(key_id, asyncio.Semaphore(self._key_attempts_max))
+        async with of_key, self._all:
+            if self._is_crowded():
+                async with self._crowd:
+                    await asyncio.sleep(CROWD_PAUSE_S)
+            yield
 
 
 class WebhookRecord(NamedTuple):
@@ -86,16 +98,23 @@ class WebhookTask:
         self,
         webhook: WebhookRecord,
         streams: Sequence[Stream],
+        retries: Sequence[asyncpg.Record],
         *,
         session: DelivererSession,
+        fetch: Fetch,
+        newest: NewestEntries,
         sender: Sender,
         gates: Gates,
         judge: Judge,
         box: SecretBox,
     ) -> None:
+        """retries: what waits for its next attempt; session: writes; fetch: reads."""
         self._webhook = webhook
         self._streams = streams
+        self._retries = retries
         self._session = session
+        self._fetch = fetch
+        self._newest = newest
         self._sender = sender
         self._gates = gates
         self._judge = judge
@@ -106,7 +125,7 @@ class WebhookTask:
 
     async def run(self) -> None:
         """Delivers, for ever. StoppedError; asyncpg's errors."""
-        for row in await self._session.fetch("get_webhook_retries", self._webhook.number):
+        for row in self._retries:
             self._attempts[row["stream"]] = row["attempts"]
             pause_s = (row["next_attempt_at"] - row["now"]).total_seconds()
             # No pause is longer: the clock of Postgres was set back, perhaps by years.
@@ -123,10 +142,10 @@ class WebhookTask:
                 elif stream.name in self._due:
                     await self._forget_retry(stream)
             if not was_busy:
-                await asyncio.sleep(LOOK_S)
+                await self._newest.wait(self._webhook.settings.namespaces, LOOK_S)
 
     async def _deliver(self, stream: Stream, head: Head) -> None:
-        async with self._gates.of(self._webhook.key_id), self._gates.all:
+        async with self._gates.attempt(self._webhook.key_id):
             # What is judged and made here goes out at once: it never waits for a place behind others.
             row = await self._rights()
             outcome = await self._attempt(stream, head, row)
@@ -142,7 +161,7 @@ class WebhookTask:
 
     async def _rights(self) -> asyncpg.Record:
         """The webhook's row with its secrets. StoppedError where nothing may be told any more."""
-        rows = await self._session.fetch("get_webhook_rights", self._webhook.number)
+        rows = await self._fetch("get_webhook_rights", self._webhook.number)
         if not rows:
             raise StoppedError("it was deleted")
         refusal = self._judge.refusal(self._webhook, rows[0]["scopes"])
@@ -168,7 +187,7 @@ class WebhookTask:
             secrets = self._secrets(row)
         except NotConfigured as problem:
             return Outcome(None, problem.detail)
-        outcome = await self._sender.send(self._webhook.settings.url, message, secrets)
+        outcome = await self._sender.send(self._webhook.settings.url, message, secrets, self._webhook.key_id)
         WEBHOOK_SECONDS.observe(monotonic() - start_s)
         WEBHOOK_ATTEMPTS.labels("failed" if outcome.error else "delivered").inc()
         return outcome
@@ -197,15 +216,19 @@ class WebhookTask:
             await self._settle(stream, head, "dead", outcome)
             return
         self._attempts[stream.name], self._due[stream.name] = rows[0]["attempts"], monotonic() + pause_s
-        await self._note(self._session.fetch, head, stream.failing_state, outcome)
+        note = _note(head, stream.failing_state, outcome)
+        await self._session.fetch("note_webhook_delivery", self._webhook.number, *note)
 
     async def _settle(self, stream: Stream, head: Head, state: str | None, outcome: Outcome | None) -> None:
         """Goes on behind a message. state: what became of it; None: nothing may go out of it."""
-        async with self._session.transaction() as fetch:
-            if state is not None and outcome is not None:
-                await self._note(fetch, head, state, outcome)
-            await fetch("delete_webhook_retry", self._webhook.number, stream.name)
-            await stream.settle(head, fetch)
+        behind: StreamState = stream.state_behind(head)
+        await self._session.fetch(
+            "settle_webhook_message",
+            *(self._webhook.number, stream.name),
+            *_note(head, state, outcome),
+            *behind,
+        )
+        stream.pass_head(head)
         self._attempts.pop(stream.name, None)
         self._due.pop(stream.name, None)
         self._count += 1
@@ -218,15 +241,9 @@ class WebhookTask:
         self._attempts.pop(stream.name, None)
         self._due.pop(stream.name, None)
 
-    async def _note(self, fetch: Fetch, head: Head, state: str, outcome: Outcome) -> None:
-        place, error = _encode(head.place).decode(), outcome.error and outcome.error[:ERROR_CHARS_MAX]
-        await fetch(
-            "note_webhook_delivery",
-            self._webhook.number,
-            head.message_id,
-            head.type,
-            place,
-            state,
-            outcome.status,
-            error,
-        )
+
+def _note(head: Head, state: str | None, outcome: Outcome | None) -> tuple[str | int | None, ...]:
+    """What is noted of an attempt: message, type, place, state, status, error. state: None where nothing went out."""
+    place = _encode(head.place).decode()
+    status, error = (None, None) if outcome is None else outcome[:2]
+    return head.message_id, head.type, place, state, status, error and error[:ERROR_CHARS_MAX]

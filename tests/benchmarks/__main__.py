@@ -39,6 +39,7 @@ from tests.benchmarks import (
     rules,
     sealed,
     verify,
+    webhooks,
     worst,
 )
 from tests.conftest import KEY, Stack
@@ -79,6 +80,7 @@ PARTS = [
     "rebuild",
     "import",
     "live",
+    "webhooks",
 ]
 
 
@@ -294,6 +296,8 @@ def main(parts: list[str]) -> None:
         worst.main()
     if "rebuild" in chosen:
         rebuild.main()
+    if "webhooks" in chosen:
+        webhooks.main(load, tell, tell_cost)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ OF_SEVERAL = {
     "settle_dead_letters_of_user": "a user's dead letters in all namespaces",
     "get_dead_letters": "open dead letters of all partitions",
     "count_dead_letters": "open dead letters of all partitions",
-    "find_webhook_entries": "the next entries of each partition that a webhook covers",
 }
 OF_THE_LEDGER = sorted(
     name

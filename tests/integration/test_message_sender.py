@@ -79,8 +79,8 @@ class Server:
 
 def send(url: str, tls: ssl.SSLContext | None = None, *, takes_loopback: bool = True) -> Outcome:
     async def run() -> Outcome:
-        sender = Sender(attempts_at_once=4, takes_loopback=takes_loopback, tls=tls)
-        return await sender.send(url, MESSAGE, [b"k" * 32])
+        sender = Sender(takes_loopback=takes_loopback, tls=tls)
+        return await sender.send(url, MESSAGE, [b"k" * 32], "k1")
 
     return asyncio.run(run())
 

@@ -9,6 +9,7 @@ import pytest
 from app.settings import Settings
 from app.webhooks import deliverer
 from app.webhooks.deliverer import Deliverer
+from app.webhooks.delivery_reads import DeliveryReads
 from app.webhooks.webhook_task import StoppedError
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -38,6 +39,8 @@ class Session:
         match query:
             case "get_webhooks_to_deliver":
                 return [dict(row) for row in self.webhooks]
+            case "get_webhook_records":
+                return [dict(row) for row in self.webhooks if row["number"] in args[0]]
             case "stop_webhook":
                 self.stops.append(args)
                 self.webhooks[0] |= {"stop_reason": args[1], "is_gone": args[2]}
@@ -76,7 +79,10 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.session = Session()
         self.is_behind = False
-        self.deliverer = Deliverer(Settings(webhook_key=KEY), 1)
+        self.deliverer = Deliverer(Settings(webhook_key=KEY), 1, lambda: False)
+        self.reads = DeliveryReads("postgresql://")
+        monkeypatch.setattr(self.reads, "fetch", self.session.fetch)
+        self.services = self.deliverer._services(cast(Any, self.session), self.reads, cast(Any, None))
         monkeypatch.setattr(self.deliverer, "_is_behind", self._is_behind)
 
     async def _is_behind(self, _: Any) -> bool:
@@ -84,12 +90,13 @@ class Bench:
 
     async def look(self) -> int:
         """One look; how many tasks run then."""
-        await self.deliverer._refresh(cast(Any, self.session), cast(Any, None), cast(Any, None))
-        await asyncio.sleep(0)
+        await self.deliverer._refresh(self.services)
+        for _ in range(5):
+            await asyncio.sleep(0)
         return Task.running
 
     async def end(self) -> None:
-        await self.deliverer._end_session(None)
+        await self.deliverer._end_session(None, self.reads, None)
 
 
 def test_nothing_is_delivered_while_postgres_is_older_than_redis(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,11 +175,42 @@ def test_a_webhook_whose_receiver_wants_no_more_is_not_begun_again(monkeypatch: 
     asyncio.run(run())
 
 
-def test_what_postgres_does_to_a_task_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_postgres_does_to_a_task_rests_that_webhook_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pause is longer than the one before, up to a bound."""
+
+    async def run() -> list[float]:
+        bench = Bench(monkeypatch)
+        now_s = 0.0
+        monkeypatch.setattr(deliverer, "monotonic", lambda: now_s)
+        monkeypatch.setattr("random.uniform", lambda low, high: high)
+        Task.ends = TimeoutError()
+        pauses = []
+        for count in range(1, 9):
+            began_s = now_s
+            await bench.look()
+            while count < 9 and Task.begun == count:
+                await bench.look()
+                now_s += 0.5
+                assert now_s < began_s + 100
+            pauses.append(now_s - began_s)
+        await bench.end()
+        assert bench.session.stops == []
+        return pauses
+
+    pauses = asyncio.run(run())
+    assert pauses == sorted(pauses)
+    assert (pauses[0] < 3, 50 < pauses[-1] < 65) == (True, True)
+
+
+def test_a_session_that_is_lost_is_not_a_webhooks_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         bench = Bench(monkeypatch)
-        Task.ends = ConnectionResetError()
         await bench.look()
+
+        async def fetch(*_: Any) -> list[Any]:
+            raise ConnectionResetError
+
+        monkeypatch.setattr(bench.session, "fetch", fetch)
         with pytest.raises(ConnectionResetError):
             await bench.look()
         await bench.end()

@@ -12,6 +12,7 @@ from app.store.boards import BoardPage, BoardRow
 from app.webhooks import rank_stream
 from app.webhooks.rank_stream import RankServices, RankStream
 from app.webhooks.stream import Head
+from app.webhooks.watched_namespaces import WatchedNamespaces
 
 NUMBERS = {"ann": 1, "bob": 2, "cleo": 3}
 DAY_MICROS = 86_400_000_000
@@ -26,23 +27,24 @@ class Stores:
         self.unknown: set[str] = set()
         self.is_away = False
         self.version = 0
+        self.reads = 0
+        self.ends = {0: (1, 0)}
         self.now = 0
         self.states: list[dict[str, Any]] = []
 
     async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
         match query:
-            case "get_namespace":
+            case "get_watched_namespaces":
                 return [{"id": 7, "name": "race", "partition": 0, "version": 1, "rules": "{}"}]
             case "get_user_numbers":
                 return [{"name": name, "number": NUMBERS[name]} for name in args[0] if name not in self.unknown]
             case "get_webhook_user":
                 names = {number: name for name, number in NUMBERS.items()}
                 return [{"name": names[args[0]], "is_hidden": args[0] in self.hidden}]
-            case "put_webhook_top":
-                self.states.append(json.loads(args[1]))
         return []
 
     async def read(self, *_: Any) -> BoardPage:
+        self.reads += 1
         if self.is_away:
             raise Recovering("not served")
         rows = [BoardRow(i + 1, user, 100 - i, i) for i, user in enumerate(self.users)]
@@ -50,6 +52,7 @@ class Stores:
 
     def show(self, *users: str) -> None:
         self.users, self.version = list(users), self.version + 1
+        self.ends[0] = 1, self.version
 
 
 @pytest.fixture
@@ -60,8 +63,9 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
 
 def stream_of(stores: Stores, window: str = "all", types: tuple[Any, ...] = RANK_TYPES) -> RankStream:
     settings = WebhookSettings(url="", namespaces="race", types=types, board=WatchedTop(window))
-    services = RankServices(cast(Any, stores), lambda: stores.now)
-    return RankStream(cast(Any, stores), 9, settings, lambda: services, None)
+    fetch: Any = stores.fetch
+    services = RankServices(lambda: cast(Any, stores), WatchedNamespaces(fetch), stores.ends, lambda: stores.now)
+    return RankStream(fetch, 9, settings, services, None)
 
 
 async def settle_all(stream: RankStream, stores: Stores) -> list[tuple[str, int]]:
@@ -69,7 +73,8 @@ async def settle_all(stream: RankStream, stores: Stores) -> list[tuple[str, int]
     seen = []
     while (head := await stream.head()) is not None:
         seen.append((head.type, head.place["user"]))
-        await stream.settle(head, stores.fetch)  # type: ignore[arg-type]
+        stores.states.append(json.loads(stream.state_behind(head).top or "null"))
+        stream.pass_head(head)
     return seen
 
 
@@ -96,6 +101,23 @@ def test_a_board_that_is_not_served_has_no_changes(stores: Stores) -> None:
         assert await stream.head() is None
         stores.is_away = False
         assert await stream.head() is None
+
+    asyncio.run(run())
+
+
+def test_a_board_is_read_again_only_where_the_ledger_has_news(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann")
+        await settle_all(stream, stores)
+        reads = stores.reads
+        for _ in range(5):
+            assert await stream.head() is None
+        assert stores.reads == reads
+        # What moved the board without an entry is seen after a while, too.
+        stores.users, stores.version = ["bob"], stores.version + 1
+        monkeypatch.setattr(rank_stream, "LOOK_IDLE_BOARD_S", 0)
+        assert await settle_all(stream, stores) == [("left", 1), ("entered", 2)]
 
     asyncio.run(run())
 

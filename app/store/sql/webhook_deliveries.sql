@@ -2,12 +2,39 @@
 -- Whether this session is the one that delivers; it is until it ends. $1 is the lock's number.
 SELECT pg_try_advisory_lock($1) AS is_deliverer;
 
+-- name: bound_webhook_locks
+-- How long a statement of this session waits for a lock, in ms.
+SELECT set_config('lock_timeout', $1, false);
+
 -- name: get_webhooks_to_deliver
--- All webhooks, with what a delivery needs of each, and its key if that is in the table. O(webhooks).
-SELECT w.number, w.version, w.id, w.api_key_id, w.api_key_hash, w.settings::text, w.stop_reason, w.is_gone,
-       w.top::text AS top, k.scopes AS scopes,
+-- All webhooks, with their keys if these are in the table. What a client wrote is read once a version. O(webhooks).
+SELECT w.number, w.version, w.stop_reason, w.is_gone, k.scopes AS scopes,
        EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook = w.number AND d.state = 'resend') AS has_resend
 FROM webhooks w LEFT JOIN api_keys k ON k.id = w.api_key_id AND k.revoked_at IS NULL ORDER BY w.number;
+
+-- name: get_webhook_records
+-- What a client wrote of some webhooks. O(those).
+SELECT number, version, id, api_key_id, api_key_hash, settings::text FROM webhooks WHERE number = ANY($1::int[]);
+
+-- name: get_webhook_top
+-- The top of a webhook's board as it was told last.
+SELECT top::text AS top FROM webhooks WHERE number = $1;
+
+-- name: get_oldest_webhook_offsets
+-- In each partition, the place of the webhook that is furthest behind. O(webhooks × partitions).
+SELECT DISTINCT ON (partition) partition, epoch, seq FROM webhook_offsets ORDER BY partition, epoch, seq;
+
+-- name: get_newest_entries
+-- The next $4 entries of a partition behind a place, with their namespaces. O($4).
+SELECT l.epoch, l.seq, l.kind, l.recorded_at, n.name AS namespace
+FROM (
+    SELECT epoch, seq, namespace_id, coalesce(verb, kind) AS kind, recorded_at FROM ledger
+    WHERE partition = $1 AND (epoch, seq) > ($2, $3) ORDER BY epoch, seq LIMIT $4) AS l
+JOIN namespaces n ON n.id = l.namespace_id ORDER BY l.epoch, l.seq;
+
+-- name: get_watched_namespaces
+-- Some namespaces that are not deleted, by name. O(those × log n).
+SELECT id, name, partition, version, rules::text FROM namespaces WHERE name = ANY($1::text[]) AND deleted_at IS NULL;
 
 -- name: get_webhook_rights
 -- Of one webhook, what an attempt needs: its secrets, and its key if that is there and not revoked. O(log n).
@@ -19,19 +46,21 @@ FROM webhooks w LEFT JOIN api_keys k ON k.id = w.api_key_id AND k.revoked_at IS 
 UPDATE webhooks SET stop_reason = $2, is_gone = is_gone OR $3 WHERE number = $1;
 
 -- name: get_webhook_offsets
--- How far a webhook was told of each partition. O(partitions).
-SELECT partition, epoch, seq FROM webhook_offsets WHERE webhook = $1;
+-- How far some webhooks were told of each partition. O(those × partitions).
+SELECT webhook, partition, epoch, seq FROM webhook_offsets WHERE webhook = ANY($1::int[]);
 
 -- name: put_webhook_offsets
--- How far it was told of some partitions. No row where the webhook was deleted. O(partitions).
-INSERT INTO webhook_offsets SELECT w.number, o.partition, o.epoch, o.seq
-FROM webhooks w, unnest($2::smallint[], $3::int[], $4::bigint[]) AS o (partition, epoch, seq) WHERE w.number = $1
-ON CONFLICT (webhook, partition) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq;
+-- How far some webhooks were looked for in some partitions: never back. No row where one was deleted. O(offsets).
+INSERT INTO webhook_offsets AS present SELECT w.number, o.partition, o.epoch, o.seq
+FROM unnest($1::int[], $2::smallint[], $3::int[], $4::bigint[]) AS o (webhook, partition, epoch, seq)
+JOIN webhooks w ON w.number = o.webhook
+ON CONFLICT (webhook, partition) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
+WHERE (excluded.epoch, excluded.seq) > (present.epoch, present.seq);
 
 -- name: get_webhook_retries
--- What waits for its next attempt.
-SELECT stream, message_id, attempts, first_attempt_at, next_attempt_at, clock_timestamp() AS now
-FROM webhook_retries WHERE webhook = $1;
+-- What waits for its next attempt, of some webhooks.
+SELECT webhook, stream, message_id, attempts, first_attempt_at, next_attempt_at, clock_timestamp() AS now
+FROM webhook_retries WHERE webhook = ANY($1::int[]);
 
 -- name: put_webhook_retry
 -- An attempt at the first message of a stream failed: the next one follows in $4 seconds. Another message that failed there
@@ -61,6 +90,29 @@ ON CONFLICT (webhook, message_id) DO UPDATE SET
     state = excluded.state, attempts = d.attempts + 1, last_attempt_at = clock_timestamp(), status = excluded.status,
     error = excluded.error;
 
+-- name: settle_webhook_message
+-- A stream ($2) goes on behind a message ($3): its delivery is noted ($4 to $8; no state: nothing may go out of it, and one that was
+-- to be sent once more stays given up), it waits no more, and its place ($9 to $11) or the board's top ($12, $13) is kept. O(log n).
+WITH target AS (SELECT number FROM webhooks WHERE number = $1),
+superseded AS (
+    DELETE FROM webhook_deliveries d USING webhook_retries r
+    WHERE r.webhook = $1 AND r.stream = $2 AND d.webhook = $1 AND d.message_id = r.message_id AND d.state = 'failing'
+      AND (r.message_id <> $3 OR $6::text IS NULL)),
+retry AS (DELETE FROM webhook_retries WHERE webhook = $1 AND stream = $2),
+dropped AS (
+    UPDATE webhook_deliveries SET state = 'dead', error = 'its user was hidden or erased'
+    WHERE webhook = $1 AND message_id = $3 AND state = 'resend' AND $6::text IS NULL),
+note AS (
+    INSERT INTO webhook_deliveries AS d (webhook, message_id, type, place, state, attempts, status, error)
+    SELECT number, $3, $4, $5::json, $6::text, 1, $7, $8 FROM target WHERE $6::text IS NOT NULL
+    ON CONFLICT (webhook, message_id) DO UPDATE SET
+        state = excluded.state, attempts = d.attempts + 1, last_attempt_at = clock_timestamp(), status = excluded.status,
+        error = excluded.error),
+place AS (
+    INSERT INTO webhook_offsets SELECT number, $9::smallint, $10::int, $11::bigint FROM target WHERE $9::smallint IS NOT NULL
+    ON CONFLICT (webhook, partition) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq)
+UPDATE webhooks SET top = $12::text::json, top_version = $13::bigint WHERE number = $1 AND $12::text IS NOT NULL;
+
 -- name: trim_webhook_deliveries
 -- Forgets what was delivered before the latest $2 messages. O(what is forgotten + $2).
 DELETE FROM webhook_deliveries WHERE webhook = $1 AND state = 'delivered' AND number < (
@@ -73,20 +125,16 @@ SELECT message_id, type, place::text FROM webhook_deliveries
 WHERE webhook = $1 AND state = 'resend' ORDER BY number LIMIT 1;
 
 -- name: find_webhook_entries
--- Of some partitions ($1), behind a place each ($2, $3): which of their next $6 entries are of some kinds ($4) and of namespaces
--- of a pattern ($5), in order; and, where kind is null, how far each was looked at. O(partitions × $6).
+-- Which of the next $6 entries of a partition behind a place are of some kinds ($4) and of namespaces of a pattern ($5), the first
+-- $7 of them in order; and, where kind is null, how far it was looked. O($6).
 WITH scan AS MATERIALIZED (
-    SELECT c.partition, l.epoch, l.seq, l.namespace_id, l.kind, l.recorded_at
-    FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS c (partition, epoch, seq)
-    CROSS JOIN LATERAL (
-        SELECT epoch, seq, namespace_id, coalesce(verb, kind) AS kind, recorded_at FROM ledger
-        WHERE partition = c.partition AND (epoch, seq) > (c.epoch, c.seq) ORDER BY epoch, seq LIMIT $6) AS l)
-(SELECT s.partition, s.epoch, s.seq, s.kind, s.recorded_at
+    SELECT epoch, seq, namespace_id, coalesce(verb, kind) AS kind, recorded_at FROM ledger
+    WHERE partition = $1 AND (epoch, seq) > ($2, $3) ORDER BY epoch, seq LIMIT $6)
+(SELECT s.epoch, s.seq, s.kind, s.recorded_at
  FROM scan s JOIN namespaces n ON n.id = s.namespace_id
- WHERE s.kind = ANY($4::text[]) AND n.name LIKE $5 ORDER BY s.partition, s.epoch, s.seq)
+ WHERE s.kind = ANY($4::text[]) AND n.name LIKE $5 ORDER BY s.epoch, s.seq LIMIT $7)
 UNION ALL
-(SELECT DISTINCT ON (partition) partition, epoch, seq, NULL, recorded_at FROM scan
- ORDER BY partition, epoch DESC, seq DESC);
+(SELECT epoch, seq, NULL, recorded_at FROM scan ORDER BY epoch DESC, seq DESC LIMIT 1);
 
 -- name: get_webhook_entry
 -- The entry at a place as an event, with its namespace and its meta; is_erased: its user was erased, or is being erased. O(log n).
@@ -98,11 +146,6 @@ FROM ledger l JOIN namespaces n ON n.id = l.namespace_id
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq AND m.namespace_id = l.namespace_id
 LEFT JOIN hidden_users h ON h.user_number = l.user_number AND h.namespace_id = 0
 WHERE l.partition = $1 AND l.epoch = $2 AND l.seq = $3;
-
--- name: drop_webhook_resend
--- A message that was to be sent once more, and of which nothing may go out any more, stays given up.
-UPDATE webhook_deliveries SET state = 'dead', error = 'its user was hidden or erased'
-WHERE webhook = $1 AND message_id = $2 AND state = 'resend';
 
 -- name: find_webhook_audit
 -- Events of the audit of some types ($1), of namespaces of a pattern ($2), behind an id ($3), in order. O(namespaces × types × log n).
@@ -124,10 +167,6 @@ SELECT id, name, partition, version, rules::text FROM namespaces WHERE id = $1;
 SELECT name, EXISTS (
     SELECT FROM hidden_users WHERE user_number = $1 AND namespace_id IN (0, $2)) AS is_hidden
 FROM users WHERE number = $1;
-
--- name: put_webhook_top
--- The top of a board as it was told.
-UPDATE webhooks SET top = $2::json, top_version = $3 WHERE number = $1;
 
 -- name: record_drift
 -- Writes an event for a board that differs from the ledger, or does no more ($2), unless the last one of its namespace said so. The

@@ -1,7 +1,8 @@
 """What `leaderboard import` takes, and what is made of it."""
 
+import re
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -69,6 +70,7 @@ InFlight = Annotated[int, typer.Option(min=1, max=16, help="Batches on their way
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 _TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", "delimiter", "encoding", "opening")
+_TOML_TABLES = ("map", "set")
 
 
 class ImportTarget(NamedTuple):
@@ -92,6 +94,13 @@ def read_toml(path: Path | None) -> dict[str, Any]:
     unknown = sorted(toml.keys() - set(_TOML_KEYS))
     if unknown:
         raise typer.BadParameter(f"{path}: {unknown[0]!r} is none of {', '.join(_TOML_KEYS)}", param_hint="--mapping")
+    for name, value in toml.items():
+        if isinstance(value, dict) != (name in _TOML_TABLES):
+            what = "a table" if name in _TOML_TABLES else "no table"
+            raise typer.BadParameter(f"{path}: {name!r} must be {what}", param_hint="--mapping")
+        for key, text in (value if isinstance(value, dict) else {name: value}).items():
+            if not isinstance(text, str) and not (name == "opening" and isinstance(text, date)):
+                raise typer.BadParameter(f"{path}: {key!r} is no text: put it in quotes", param_hint="--mapping")
     return toml
 
 
@@ -176,6 +185,13 @@ def _time_format(form: str) -> str:
         raise typer.BadParameter(
             f"{form!r} is not iso, {', '.join(EPOCH_FORMATS)} or a pattern", param_hint="--time-format"
         )
+    try:
+        datetime.strptime("", form)
+    except re.error:
+        raise typer.BadParameter(f"{form!r} has one thing twice", param_hint="--time-format") from None
+    except ValueError as error:
+        if "bad directive" in str(error) or "stray %" in str(error):
+            raise typer.BadParameter(f"{form!r} is no pattern: {error}", param_hint="--time-format") from None
     return form
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -56,6 +56,7 @@ class _Batch(msgspec.Struct):
     results: list[MemberResult]
 
 
+T = TypeVar("T")
 _read_batch = msgspec.json.Decoder(_Batch).decode
 _read_problem = msgspec.json.Decoder(MemberError).decode
 
@@ -72,9 +73,9 @@ class ImportClient:
         patience_s: float = PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """transport: None: over the network."""
+        """transport: None: over the network. ImportStop for what is no URL of a server."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._url = url
+        self._url = _shown(url)
         self._patience_s = patience_s
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -103,7 +104,7 @@ class ImportClient:
             answer, cause = None, ""
             try:
                 answer = await self._client.request(method, path, **options)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 cause = f"{self._url} does not answer: {type(error).__name__}"
             if answer is not None:
                 if answer.status_code not in _PASSING:
@@ -120,8 +121,15 @@ class ImportClient:
         """One request that is not sent again. Whether the server did it."""
         try:
             return (await self._client.request(method, path)).is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
+
+    def read(self, decode: Callable[[bytes], T], answer: httpx.Response) -> T:
+        """What an answer holds that says that all went well. ImportStop: something else answers there."""
+        try:
+            return decode(answer.content)
+        except msgspec.DecodeError:
+            raise ImportStop(f"{self._url} answers what no leaderboard does: is it the right --url?") from None
 
     async def correct(self, path: str, corrections: Sequence[bytes]) -> list[MemberResult]:
         """The results of corrections, in their order; those with a passing cause are sent again. ImportStop."""
@@ -153,7 +161,7 @@ class ImportClient:
             )
             if answer.status_code != 200:
                 raise ImportStop(f"{self._url}: {problem_of(answer)}")
-            batch = _read_batch(answer.content).results
+            batch = self.read(_read_batch, answer).results
             if len(batch) != len(left):
                 raise ImportStop(f"{self._url} answered {len(batch)} members of {len(left)}")
             again: list[int] = []
@@ -177,6 +185,18 @@ class ImportClient:
         least = float(after) if after.isdigit() else 0.0
         await asyncio.sleep(min(_PAUSE_S_MAX, max(least, pause * random.uniform(0.5, 1.0))))
         return min(2 * pause, _PAUSE_S_MAX)
+
+
+def _shown(url: str) -> str:
+    """A URL as messages name it, without a password. ImportStop."""
+    try:
+        parsed = httpx.URL(url)
+        is_one = parsed.scheme in ("http", "https") and parsed.host and (parsed.port or 0) < 1 << 16
+    except httpx.InvalidURL:
+        is_one = False
+    if not is_one:
+        raise ImportStop("--url is no URL of a server, such as http://127.0.0.1:8000")
+    return str(parsed.copy_with(userinfo=b""))
 
 
 def problem_of(answer: httpx.Response) -> str:

@@ -62,7 +62,7 @@ class Replacement:
             answer = await self._client.ask("GET", f"{_path(namespace)}/grants/{quote(grant_id, safe='')}")
         if answer.status_code != 200:
             return MemberError("grant_conflict", problem_of(answer))
-        there = _owner(answer.content)
+        there = self._client.read(_owner, answer)
         if there.user_id != _text(fields["user_id"]):
             return MemberError(
                 "grant_conflict", f"belongs to {there.user_id!r} there, and no edit changes that: void it first"

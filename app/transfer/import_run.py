@@ -7,6 +7,8 @@ from time import monotonic
 from typing import Protocol
 from urllib.parse import quote
 
+import msgspec
+
 from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Portion, PortionReader, batches_of
 from .import_client import ImportClient, ImportStop, MemberResult, grants_path, problem_of
 from .import_grant_ids import GrantIds
@@ -25,6 +27,16 @@ STATE_EVERY_S = 0.2
 _ANY_ORDER = ("sum", "best")
 #: Namespaces that are looked at for the order in which they want their grants.
 _NAMESPACES_MAX = 10_000
+
+
+class _Rules(msgspec.Struct):
+    """What of a namespace's rules decides whether order matters."""
+
+    aggregation: str
+    tie_break: str
+
+
+_read_rules = msgspec.json.Decoder(_Rules).decode
 
 
 class ImportProgress(Protocol):
@@ -134,8 +146,8 @@ class ImportRun:
         self._known.add(name)
         answer = await self._client.ask("GET", f"/v1/namespaces/{quote(name, safe='')}")
         if answer.status_code == 200:
-            rules = answer.json()
-            is_free = rules.get("aggregation") in _ANY_ORDER and rules.get("tie_break") == "none"
+            rules = self._client.read(_read_rules, answer)
+            is_free = rules.aggregation in _ANY_ORDER and rules.tie_break == "none"
             self._is_in_order = self._is_in_order or not is_free
             await self._leases.begin(name)
         elif name == self._namespace:

@@ -127,7 +127,7 @@ class MissingGrants:
             answer = await self._client.ask("GET", f"{self._path}/grants", params=query)
             if answer.status_code != 200:
                 raise ImportStop(problem_of(answer))
-            page = _read_page(answer.content)
+            page = self._client.read(_read_page, answer)
             for grant in page.grants:
                 self._ids.look_up(ServerGrant(grant.granted_at, grant.grant_id, grant.revision))
             count += len(page.grants)

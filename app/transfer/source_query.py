@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from .source_file import SourceIdentity
+from .source_formats import ROW_BYTES_MAX
 from .source_row import SourceFault, SourceRow
 
 #: Rows that are read from the cursor at once.
@@ -24,6 +26,10 @@ def query_identity(query: str) -> SourceIdentity:
 def query_rows(url: str, query: str) -> Iterator[SourceRow]:
     """The rows, in the order of the query, which a resumed import relies on: it should end with ORDER BY. They are read
     in one transaction that only reads. SourceFault."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise SourceFault("--sql-url is no URL of a Postgres") from None  # Its message may repeat the password.
     number = 0
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
@@ -33,13 +39,26 @@ def query_rows(url: str, query: str) -> Iterator[SourceRow]:
                 cursor.execute(query.encode())
                 names: list[str] = []
                 for values in cursor:
-                    names = names or [column.name for column in cursor.description or ()]
+                    names = names or _names([column.name for column in cursor.description or ()])
                     number += 1
-                    cells = [_text(value) for value in values]
-                    fields = {name: cell for name, cell in zip(names, cells, strict=True) if cell is not None}
-                    yield SourceRow(number, fields, "\x1f".join(cell or "" for cell in cells).encode())
+                    yield _row(number, names, [_text(value) for value in values])
     except psycopg.Error as error:
         raise SourceFault(f"--sql: {str(error).strip().splitlines()[0]}") from None
+
+
+def _names(names: list[str]) -> list[str]:
+    """The names of columns. SourceFault: of two with one name nobody knows which is meant."""
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise SourceFault(f"--sql: the column {twice!r} stands twice in the answer: name each one that is needed")
+    return names
+
+
+def _row(number: int, names: list[str], cells: list[str | None]) -> SourceRow:
+    text = "\x1f".join(cell or "" for cell in cells).encode()
+    if len(text) > ROW_BYTES_MAX:
+        return SourceRow(number, None, text[:1000], f"is longer than {ROW_BYTES_MAX} bytes")
+    return SourceRow(number, {name: cell for name, cell in zip(names, cells, strict=True) if cell is not None}, text)
 
 
 def _text(value: Any) -> str | None:

@@ -149,6 +149,33 @@ def test_a_query_is_a_source(live_server: Any, api: httpx.Client, space: str, tm
     assert scores(api, space)["u0"] == sum(range(3, 5001, 3))
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT 'u' AS user_id, 1 AS id, 2 AS id", "the column 'id' stands twice"),
+        ("SELECT repeat('x', 2000000) AS user_id, 1 AS amount", "is longer than"),
+        ("SELECT 1; DROP TABLE ledger", "multiple commands"),
+        ("CREATE TABLE x ()", "syntax error"),
+    ],
+)
+def test_a_query_that_is_no_source_is_told(live_server: Any, space: str, tmp_path: Path, query: str, said: str) -> None:
+    source = ["--sql", query, "--sql-url", live_server.postgres.url, "--state", str(tmp_path / "state")]
+    done = import_here(live_server, *source, "--namespace", space)
+    assert done.code == 1
+    assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres//u:secret@h/d", "postgresql://u:secret@[::1/d", "postgresql://u:sec%ret@h/d"]
+)
+def test_the_password_of_a_url_that_is_none_is_not_printed(
+    live_server: Any, space: str, tmp_path: Path, url: str
+) -> None:
+    source = ["--sql", "SELECT 1", "--sql-url", url, "--state", str(tmp_path / "state")]
+    done = import_here(live_server, *source, "--namespace", space)
+    assert (done.code, done.stdout + done.stderr) == (1, "--sql-url is no URL of a Postgres")
+
+
 def test_a_state_belongs_to_one_source(live_server: Any, space: str, tmp_path: Path) -> None:
     state = tmp_path / "state"
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"

@@ -82,3 +82,48 @@ def test_an_edit_that_cannot_be_made_now_is_no_refused_row() -> None:
 def test_an_answer_that_lacks_members_stops_the_import() -> None:
     with pytest.raises(ImportStop, match="answered 0 members of 1"):
         asyncio.run(with_client(Server(lambda number, members: []), lambda client: client.send("/x", [b'"a"'])))
+
+
+@pytest.mark.parametrize("text", [b"<html>Sign in</html>", b'{"status": "ok"}', b"[]", b""])
+def test_what_is_no_leaderboard_stops_the_import(text: bytes) -> None:
+    """A wrong --url, or a proxy that wants to be asked first."""
+
+    async def send() -> None:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, content=text))
+        async with ImportClient("http://s", None, connections=1, transport=transport) as client:
+            await client.send("/x", [b'"a"'])
+
+    with pytest.raises(ImportStop, match="right --url"):
+        asyncio.run(send())
+
+
+def test_an_answer_whose_coding_is_broken_is_asked_for_again() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+
+    async def send() -> None:
+        transport = httpx.MockTransport(answer)
+        async with ImportClient("http://s", None, connections=1, patience_s=0, transport=transport) as client:
+            await client.send("/x", [b'"a"'])
+
+    with pytest.raises(ImportStop, match="DecodingError"):
+        asyncio.run(send())
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "s", "ftp://s", "http://", "http://[::1", "http://s:99999", "http://s\n"]
+)
+def test_what_is_no_url_is_told(url: str) -> None:
+    with pytest.raises(ImportStop, match="no URL"):
+        ImportClient(url, None, connections=1)
+
+
+def test_a_password_in_the_url_is_in_no_message() -> None:
+    async def ask() -> None:
+        transport = httpx.MockTransport(lambda _: httpx.Response(503))
+        url = "https://ann:secret@s:8000/base"
+        async with ImportClient(url, None, connections=1, patience_s=0, transport=transport) as client:
+            await client.ask("GET", "/x")
+
+    with pytest.raises(ImportStop, match=r"^https://s:8000/base: answered 503"):
+        asyncio.run(ask())

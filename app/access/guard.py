@@ -98,7 +98,7 @@ async def readable_namespace(principal: Principal, namespace_cache: NamespaceCac
     may_read_live = namespace.is_public or principal.may("read", name)
     if namespace.rules.mode == "shadow" and may_read_live and not may_read(principal, namespace):
         # It may have been cut over since: who is refused reads nothing by which this process would learn of that.
-        await namespace_cache.refresh()
+        await namespace_cache.refresh_lately()
         namespace = await _named(principal, namespace_cache, name)
     check_reader(principal, namespace)
     return namespace

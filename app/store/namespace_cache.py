@@ -1,9 +1,11 @@
 """The namespaces and API keys: stored in Postgres, cached in Redis and in every process."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import reduce
 from itertools import islice
+from time import monotonic
 from typing import TypeVar
 
 import asyncpg
@@ -25,6 +27,9 @@ UNKNOWN_MAX = 10_000
 
 #: Changes that a process remembers, to know what changed during a read; after more of them a read is repeated.
 RECENT_MAX = 512
+
+#: Seconds within which requests that were refused share one look for changes: they cost Redis ten small reads a second.
+REFRESH_EVERY_S = 0.1
 
 # The versions of an API key: it is made, and it may be revoked.
 _MADE, _REVOKED = 1, 2
@@ -51,12 +56,15 @@ _decode_key = msgspec.json.Decoder(KeyRecord).decode
 class NamespaceCache:
     """The namespaces and keys that this process has cached. Changed ones are dropped.
 
-    call: reads Redis. changes: the counter in Redis up to which the caches are current. step: rises with each
-    change that this process learns of or makes.
+    call: reads Redis. clock: of the process, in seconds. changes: the counter in Redis up to which the caches are
+    current. step: rises with each change that this process learns of or makes.
     """
 
-    def __init__(self, call: CallRedis) -> None:
+    def __init__(self, call: CallRedis, clock: Callable[[], float] = monotonic) -> None:
         self.call = call
+        self._clock = clock
+        self._refresh: asyncio.Future[None] | None = None
+        self._refreshed_s = 0.0
         self.changes = -1
         self.step = 0
         self._recent: deque[Changed] = deque(maxlen=RECENT_MAX)
@@ -107,6 +115,13 @@ class NamespaceCache:
         """Waits until the caches have every change that was made before. Many callers share one call to Redis.
         StoreUnavailable."""
         await self.call(latest_change_call(0))
+
+    async def refresh_lately(self) -> None:
+        """As `refresh`, but for changes of the last REFRESH_EVERY_S."""
+        now_s = self._clock()
+        if self._refresh is None or now_s - self._refreshed_s >= REFRESH_EVERY_S:
+            self._refresh, self._refreshed_s = asyncio.ensure_future(self.refresh()), now_s
+        await asyncio.shield(self._refresh)
 
     def cached(self, name: str) -> Namespace | None:
         """A namespace, if it is cached. Does not wait."""

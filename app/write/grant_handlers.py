@@ -1,7 +1,7 @@
 """POST grants. A plain ASGI endpoint, because on this route every grant would pay for a Request and a Response."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
@@ -149,7 +149,7 @@ class GrantHandlers:
             try:
                 entry = options.plan(grant, where, self._clock(), zones.by_user)
             except (AmountScale, AmountRange):
-                entry = await self._plan_again(grant, where, options, zones.by_user)
+                entry = options.plan(grant, await self._latest(where), self._clock(), zones.by_user)
             if options.ranks_before is not None:
                 options.ranks_before.update(await self._ranks.before([entry]))
             (outcome,) = await self._submitted([entry], zones)
@@ -170,13 +170,10 @@ class GrantHandlers:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan_again(
-        self, grant: Grant, namespace: Namespace, options: WriteOptions, zones: Mapping[str, str]
-    ) -> PlannedEntry:
-        """A plan with the rules in force, for a grant that the rules cached here refuse."""
+    async def _latest(self, namespace: Namespace) -> Namespace:
+        """A namespace with the rules in force, for grants that the rules cached here refuse."""
         await self._namespace_cache.refresh()
-        current = await self._namespace_cache.namespace(namespace.name)
-        return options.plan(grant, current, self._clock(), zones)
+        return await self._namespace_cache.namespace(namespace.name)
 
     async def _current(self, namespace: Namespace | None) -> Namespace | None:
         """A namespace with its current rules; None if each grant names its own."""
@@ -261,7 +258,7 @@ class GrantHandlers:
             namespaces = dict.fromkeys(grants, namespace)
         users = {grants[i].user_id for i, where in namespaces.items() if where.rules.streaks}
         zones = await self._profiles.zones(list(users))
-        now = self._clock()
+        now, latest = self._clock(), dict[str, Namespace]()
         for count, (i, where) in enumerate(namespaces.items()):
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
@@ -270,7 +267,10 @@ class GrantHandlers:
                 try:
                     entry = options.plan(grant, where, now, zones.by_user)
                 except (AmountScale, AmountRange):
-                    entry = await self._plan_again(grant, where, options, zones.by_user)
+                    # Once for all of them: a batch whose amounts are all wrong would ask for each.
+                    if where.name not in latest:
+                        latest[where.name] = await self._latest(where)
+                    entry = options.plan(grant, latest[where.name], now, zones.by_user)
             except Problem as problem:
                 results[i] = refused_member(grant.grant_id, problem)
                 continue

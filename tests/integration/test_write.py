@@ -293,3 +293,12 @@ def test_an_idempotency_key_on_grants_is_refused_by_name(api: httpx.Client, spac
         assert (refused.status_code, answer["code"], answer["field"]) == (422, "invalid", "Idempotency-Key")
         assert "grant_id" in answer["detail"]
     assert api.get(f"/v1/namespaces/{space}/boards/all").json()["total"] == 0
+
+
+@pytest.mark.own_valkey
+def test_a_batch_of_wrong_amounts_asks_once_for_newer_rules(api: httpx.Client, space: str, direct: Any) -> None:
+    """Another server may have changed them just now; but not once more for each member."""
+    grants = [{"grant_id": f"g{i}", "user_id": "ann", "amount": 1.5} for i in range(500)]
+    direct.config_resetstat()
+    assert api.post(f"/v1/namespaces/{space}/grants", json=grants).json()["rejected"] == 500
+    assert direct.info("commandstats")["cmdstat_hget"]["calls"] < 200

@@ -1,10 +1,18 @@
 """A refusal names the scope that is needed, and those that the key has."""
 
+import asyncio
+
+import msgspec
 import pytest
 
-from app.access.guard import SCOPES_SHOWN_MAX, require_any_scope, require_scope
+from app.access.guard import SCOPES_SHOWN_MAX, readable_namespace, require_any_scope, require_scope
 from app.access.keys import ANONYMOUS, Principal
+from app.drivers.redis import Call
 from app.model.errors import Forbidden, Unauthorized
+from app.model.namespace import Namespace, Rules
+from app.store import keys
+from app.store.changes import Changed
+from app.store.namespace_cache import REFRESH_EVERY_S, NamespaceCache
 
 MANY = tuple(f"read:r{i}" for i in range(SCOPES_SHOWN_MAX + 2))
 
@@ -37,3 +45,43 @@ def test_without_a_key_nothing_is_named() -> None:
         "a key is needed here: send Authorization: Bearer <key>; `leaderboard keys create` makes one",
         "Authorization",
     )
+
+
+class Shadow:
+    """A namespace in shadow mode, in the cache of a process that learns of changes only when it asks."""
+
+    def __init__(self) -> None:
+        self.rules = Rules(mode="shadow")
+        self.refreshes, self.at = 0, 0.0
+        self.cache = NamespaceCache(self.call, lambda: self.at)
+
+    async def call(self, call: Call) -> object:
+        if call[1] == keys.DIRECTORY:
+            return b"1 " + msgspec.json.encode(Namespace(1, "gp", 0, 1, self.rules))
+        self.refreshes += 1
+        await asyncio.sleep(0)
+        if self.rules.mode == "live":
+            self.cache.notice(self.refreshes, Changed(frozenset(("gp",))))
+        return None
+
+    async def read(self) -> bool:
+        """Whether a reader is let in."""
+        try:
+            await readable_namespace(Principal("k", ("read:*",)), self.cache, "gp")
+        except Forbidden:
+            return False
+        return True
+
+
+def test_refused_readers_of_a_namespace_in_the_shadow_share_their_looks_for_a_change() -> None:
+    async def act() -> None:
+        shadow = Shadow()
+        for _ in range(50):
+            assert not any(await asyncio.gather(*(shadow.read() for _ in range(2))))
+        assert shadow.refreshes == 1
+        shadow.rules = Rules(mode="live")
+        shadow.at += REFRESH_EVERY_S
+        assert all(await asyncio.gather(*(shadow.read() for _ in range(50))))
+        assert shadow.refreshes == 2
+
+    asyncio.run(act())

@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import msgspec
 
+from .compare_legacy import Unreadable
+
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures, which stay in Postgres. equal, differing: users of both sides; missing_here, missing_there: users of
@@ -63,13 +65,6 @@ class Conflict(msgspec.Struct, frozen=True):
     highest: Decimal
 
 
-class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that tells no score."""
-
-    line: int
-    reason: str
-
-
 class Bucket(msgspec.Struct, frozen=True):
     """Users whose difference has this sign and lies from 10^power up to ten times that."""
 
@@ -106,6 +101,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     missing_here: list[Missing]
     missing_there: list[Missing]
     conflicts: list[Conflict]
-    unreadable: list[UnreadableLine]
+    unreadable: list[Unreadable]
     histogram: list[Bucket]
     tops: list[RankPair]

@@ -29,7 +29,7 @@ class LegacyRow(NamedTuple):
     score: Decimal
 
 
-class Unreadable(NamedTuple):
+class Unreadable(msgspec.Struct, frozen=True):
     """A line that tells no score, and why."""
 
     line: int

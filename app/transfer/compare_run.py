@@ -20,7 +20,6 @@ from .compare_figures import (
     Figures,
     Missing,
     RankPair,
-    UnreadableLine,
 )
 from .compare_legacy import LegacyLine, LegacyRow, Unreadable
 from .compare_tau import kendall_tau
@@ -82,13 +81,13 @@ async def compare(snapshot: LedgerSnapshot, question: Question, lines: Iterable[
 
 async def _collect_legacy(
     snapshot: LedgerSnapshot, lines: Iterable[Sequence[LegacyLine]]
-) -> tuple[list[UnreadableLine], int]:
+) -> tuple[list[Unreadable], int]:
     """Writes the other side into its table. Returns the first lines that cannot be read, and how many there are."""
-    unreadable: list[UnreadableLine] = []
+    unreadable: list[Unreadable] = []
     count = 0
     for some in lines:
         await snapshot.copy("compare_legacy", [line for line in some if isinstance(line, LegacyRow)])
-        bad = [UnreadableLine(*line) for line in some if isinstance(line, Unreadable)]
+        bad = [line for line in some if isinstance(line, Unreadable)]
         unreadable += bad[: NAMED_MAX - len(unreadable)]
         count += len(bad)
     return unreadable, count

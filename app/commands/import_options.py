@@ -17,7 +17,7 @@ from ..transfer.import_voids import VoidOptions
 from ..transfer.source import SourceOptions
 from ..transfer.source_formats import SourceFormat
 
-File = Annotated[str | None, typer.Argument(metavar="FILE", help="NDJSON, CSV or a JSON array; - for stdin.")]
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="NDJSON, CSV, a JSON array or Parquet; - for stdin.")]
 Url = Annotated[str, typer.Option(envvar="LEADERBOARD_URL", help="Of the server.")]
 ApiKey = Annotated[
     str | None, typer.Option(envvar="LEADERBOARD_API_KEY", help="A key with `admin` for the namespaces.")
@@ -32,7 +32,7 @@ Constants = Annotated[
 MappingFile = Annotated[
     Path | None, typer.Option(help="A TOML with [map], [set] and the options of their names; flags beat it.")
 ]
-Form = Annotated[str | None, typer.Option("--format", help="ndjson, csv or json; else by the first byte.")]
+Form = Annotated[str | None, typer.Option("--format", help="ndjson, csv, json or parquet; else by the first bytes.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab |.")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV; utf-8.")]
 Raw = Annotated[bool, typer.Option("--raw", help="An apostrophe before = + - @ stays part of a cell.")]
@@ -106,8 +106,8 @@ def read_toml(path: Path | None) -> dict[str, Any]:
 
 def reading_of(form: str | None, toml: dict[str, Any], **flags: Any) -> SourceOptions:
     """How a file is read. flags: delimiter, encoding, is_raw. BadParameter."""
-    if form not in (None, "ndjson", "csv", "json"):
-        raise typer.BadParameter(f"{form!r} is not ndjson, csv or json", param_hint="--format")
+    if form not in (None, "ndjson", "csv", "json", "parquet"):
+        raise typer.BadParameter(f"{form!r} is not ndjson, csv, json or parquet", param_hint="--format")
     delimiter, encoding = (flags[name] or toml.get(name) for name in ("delimiter", "encoding"))
     return SourceOptions(cast(SourceFormat | None, form), delimiter, encoding, flags["is_raw"])
 

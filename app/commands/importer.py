@@ -189,7 +189,7 @@ async def _run(
                 state_file=notes,
                 refused=refusals,
                 progress=bar,
-                position=source.file,
+                position=source.position,
                 is_dry=job.is_dry,
                 in_flight=job.target.in_flight,
                 replaces=job.target.replaces,

@@ -30,9 +30,11 @@ class Item(NamedTuple):
 
 @dataclass(slots=True)
 class Portion:
-    """Some rows one after the other. rows: of the source up to its end; names: of namespaces."""
+    """Some rows one after the other. rows: of the source up to its end; position: how far the source is read there, in
+    its own measure; names: of namespaces."""
 
     rows: int = 0
+    position: int = 0
     items: list[Item] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)

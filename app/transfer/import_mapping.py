@@ -220,10 +220,10 @@ def _put(grant: dict[str, Any], field: str, value: Value) -> None:
     first = token[:1]
     if token == _NULL:
         return
-    if field == "amount":
-        # Dumps write exact numbers as strings.
+    if field in _NO_TEXT:
+        # Dumps write exact numbers as strings, and columns of JSON as their text.
         grant[field] = _typed(field, _text(value)) if first == b'"' else value
-    elif field not in _NO_TEXT and first in b"-0123456789":
+    elif first in b"-0123456789":
         grant[field] = token.decode()
     else:
         grant[field] = value

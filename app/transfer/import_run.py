@@ -17,6 +17,7 @@ from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
 from .import_replacement import Replacement
 from .import_state import ImportState, Refusals, StateFile
+from .source import Position
 from .source_row import SourceRow
 
 #: Batches in flight: more do not make the server faster, and each is memory on both sides.
@@ -45,15 +46,6 @@ class ImportProgress(Protocol):
     def begin(self, users: int) -> None: ...  # noqa: D102
 
     def step(self, users: int) -> None: ...  # noqa: D102
-
-
-class Position(Protocol):
-    """A source that knows how far it is read: bytes of `size`, which is 0 where nobody knows it."""
-
-    size: int
-
-    @property
-    def position(self) -> int: ...  # noqa: D102
 
 
 #: Batches on their way, the earliest first.
@@ -93,6 +85,7 @@ class ImportRun:
         self._known: set[str] = set()
         self._is_in_order = False
         self._reader = PortionReader(rows, mapping, state.rows, ids)
+        self._resumed = state.rows
         self._counts: Counter[str] = Counter(state.counts)
         self._portion_counts: Counter[str] = Counter()
         self._portion_refusals: list[Refusal] = []
@@ -127,7 +120,13 @@ class ImportRun:
                 await self._leases.end()
 
     def _read(self, rows_max: int) -> asyncio.Task[Portion | None]:
-        return asyncio.create_task(asyncio.to_thread(self._reader.read, rows_max))
+        return asyncio.create_task(asyncio.to_thread(self._read_portion, rows_max))
+
+    def _read_portion(self, rows_max: int) -> Portion | None:
+        portion = self._reader.read(rows_max)
+        if portion is not None and self._position is not None:
+            portion.position = self._position.position
+        return portion
 
     async def _make_room(self, in_flight: Flights, batch: Batch) -> None:
         """Waits until a batch may be sent. Of two rows with one id the first one counts, so it is there before the
@@ -182,9 +181,12 @@ class ImportRun:
         self._portion_refusals.clear()
         for refusal in sorted(refusals, key=lambda one: one.row.line):
             self._refuse(refusal)
+        # Rows that were refused here or left out were in no batch.
+        self._progress.step(portion.rows - self._state.rows - len(portion.items))
         self._state.rows = portion.rows
         if self._position is not None and self._position.size:
-            self._progress.begin(self._state.rows * self._position.size // max(1, self._position.position))
+            rows = portion.rows * self._position.size // max(1, portion.position)
+            self._progress.begin(max(0, rows - self._resumed))
         if monotonic() > self._saved_at + STATE_EVERY_S:
             self._save()
 

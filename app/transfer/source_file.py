@@ -64,6 +64,12 @@ class SourceFile:
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise SourceFault(f"{self.identity.name} has changed while it was read: read it once more")
 
+    def at_any_place(self) -> BinaryIO:
+        """The file for one who reads it in an order of its own. SourceFault for a pipe, and for one that is packed."""
+        if self.stream is not self._raw or self._stat is None or not S_ISREG(self._stat.st_mode):
+            raise SourceFault("Parquet is read from a file alone, and packs itself: give a file that is not packed")
+        return self._raw
+
     def close(self) -> None:
         """Closes it."""
         self._raw.close()

@@ -12,7 +12,7 @@ from ..model.csv_cells import plain_text
 from ..model.text import count_text
 from .source_row import SourceFault, SourceRow
 
-SourceFormat = Literal["ndjson", "json", "csv"]
+SourceFormat = Literal["ndjson", "json", "csv", "parquet"]
 
 #: Bytes of one row: a grant has 32 KB at most, and a row of another table may have more beside it.
 ROW_BYTES_MAX = 1 << 20
@@ -21,6 +21,7 @@ _CELL_CHARS_MAX = 128 * 1024
 #: Bytes that are read at once of an array.
 _BLOCK_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
+_PARQUET = b"PAR1"
 _DELIMITERS = ",;\t|"
 _TOKEN = re.compile(rb'["{}\[\],]')
 _STRING_END = re.compile(rb'["\\]')
@@ -29,8 +30,11 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def sniff_format(stream: io.BufferedReader) -> SourceFormat:
-    """The format by the first character."""
-    first = stream.peek(512).removeprefix(_BOM).lstrip()[:1]
+    """The format by the first character; of Parquet by its first four."""
+    head = stream.peek(512)
+    if head.startswith(_PARQUET):
+        return "parquet"
+    first = head.removeprefix(_BOM).lstrip()[:1]
     return "json" if first == b"[" else "ndjson" if first == b"{" else "csv"
 
 

@@ -47,14 +47,15 @@ class NullProgress:
 
 class ProgressLines(NullProgress):
     """Writes a line at the beginning, every five seconds, and at the end if users were compared. The ledger is checked
-    before the first user."""
+    before the first user. Until `begin` nobody knows how many there are."""
 
     def __init__(self, out: TextIO, verb: str = "compared", unit: str = "users") -> None:
         self._out = out
         self._verb = verb
         self._unit = unit
         self._began = 0.0
-        self._total = self._done = 0
+        self._total: int | None = None
+        self._done = 0
         self._what = ""
         self._printed_at = 0.0
 
@@ -83,12 +84,15 @@ class ProgressLines(NullProgress):
     def _print(self) -> None:
         now = self._printed_at = monotonic()
         self._began = self._began or now
+        unit = self._unit.removesuffix("s")
         if self._done:
-            of = count_text(max(self._done, self._total), self._unit.removesuffix("s"))
-            line = f"{self._done:,} of {of} {self._verb}, at {self._what}"
-            line += self._pace(now - self._began)
+            number = count_text(self._done, unit)
+            if self._total is not None:
+                number = f"{self._done:,} of {count_text(max(self._done, self._total), unit)}"
+            line = f"{number} {self._verb}, at {self._what}{self._pace(now - self._began)}"
         else:
-            line = f"checking {self._what}; {count_text(self._total, self._unit.removesuffix('s'))} to be {self._verb}"
+            number = "" if self._total is None else f"; {count_text(self._total, unit)} to be {self._verb}"
+            line = f"checking {self._what}{number}"
         print(line, file=self._out, flush=True)
 
     def _pace(self, seconds: float) -> str:
@@ -96,7 +100,8 @@ class ProgressLines(NullProgress):
         if seconds < 1:
             return ""
         rate = self._done / seconds
-        return f"; {rate:,.0f} a second, {max(0, self._total - self._done) / rate:,.0f} s left"
+        left = "" if self._total is None else f", {max(0, self._total - self._done) / rate:,.0f} s left"
+        return f"; {rate:,.0f} a second{left}"
 
 
 class _PaceColumn(ProgressColumn):

@@ -50,6 +50,34 @@ def test_every_form_gives_the_same_board(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_an_export_wrote_as_parquet_comes_back(
+    live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
+) -> None:
+    one, two = names.fresh(), names.fresh()
+    for name in (one, two):
+        assert api.put(f"/v1/namespaces/{name}", json={"accept_past": None, "scale": 2}).status_code == 201
+    path, table = tmp_path / "rows.ndjson", tmp_path / "rows.parquet"
+    rows = [grant(i, amount=i / 4, category="=a" if i % 2 else None, meta={"n": [i, "é"]}) for i in range(3_000)]
+    path.write_bytes(as_lines(rows))
+    assert import_here(live_server, path, "--namespace", one).counts["new"] == 3_000
+    live_server.wait_flushed()
+    done = command_here(live_server.environment, "export", "grants", "--namespace", one, "--output", str(table))
+    assert done.exit_code == 0, done.output
+    assert import_here(live_server, table, "--namespace", two).lines == [
+        "3,000 rows: 3,000 new, 0 there already, 0 refused"
+    ]
+    assert scores(api, one) == scores(api, two)
+    live_server.wait_flushed()
+    grants = [api.get(f"/v1/namespaces/{name}/grants/g7").json() for name in (one, two)]
+    for field in ("user_id", "amount", "category", "granted_at", "meta"):
+        assert grants[0][field] == grants[1][field]
+    again = import_here(live_server, table, "--namespace", two, "--map", "amount=user_id")
+    assert (again.code, again.counts["refused"]) == (1, 3_000)
+    refused = table.with_name("rows.parquet.refused.ndjson")
+    mended = import_here(live_server, refused, "--namespace", two)
+    assert mended.lines == ["3,000 rows: 0 new, 3,000 there already, 0 refused"]
+
+
 def test_bad_rows_are_named_and_can_be_mended(live_server: Any, api: httpx.Client, space: str, tmp_path: Path) -> None:
     rows = [grant(i) for i in range(1, 301)]
     rows[16]["amount"] = 1.5

@@ -298,3 +298,13 @@ def test_a_portion_goes_by_time_and_the_first_of_one_id_first() -> None:
     sent = [item.grant.granted_at for item in items[:-93]]
     assert sent == sorted(sent)
     assert [item.row.line for item in items[-93:]] == list(range(1_408, 1_501))
+
+
+def test_json_in_a_text_is_an_object_and_a_number_in_one_is_a_number() -> None:
+    """As the refused rows of a query or of a Parquet file have them."""
+    row = SourceRow(
+        1, msgspec.json.decode(b'{"amount": "+5", "meta": "{\\"a\\": 1}"}', type=dict[str, msgspec.Raw]), b""
+    )
+    grant = GrantMapping(MappingOptions(namespace="n")).grant(row)
+    assert grant is not None
+    assert {"amount": 5, "meta": {"a": 1}}.items() <= msgspec.json.decode(grant.body).items()

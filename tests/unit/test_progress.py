@@ -45,6 +45,16 @@ def test_nothing_is_said_at_the_end_where_nobody_was_compared() -> None:
     assert out.getvalue() == "checking ledger, partition 0; 0 users to be compared\n"
 
 
+def test_where_nobody_knows_how_many_there_are_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 10.0, 16.0, 16.0])
+    monkeypatch.setattr("app.verify.progress.monotonic", lambda: next(now))
+    out = StringIO()
+    lines = ProgressLines(out, "imported", "rows")
+    lines.at("stdin")
+    lines.step(3000)
+    assert out.getvalue().splitlines() == ["checking stdin", "3,000 rows imported, at stdin; 500 a second"]
+
+
 def test_users_who_came_meanwhile_are_among_all() -> None:
     out = StringIO()
     with ProgressLines(out) as lines:

@@ -27,6 +27,8 @@ _PATHS_MAX = 1_024
 _PATH_CHARACTERS_MAX = 400
 #: Where WebSockets are taken.
 LIVE_PATH = "/v1/live"
+#: A key or a client token in a path, where somebody put it by mistake: no log shows it.
+_SECRET = re.compile(r"lb_[\w-]+|eyJ[\w.-]+")
 _HOT = tuple((route.method, route.path, route.path.split("/"), route.handler) for route in ROUTES if route.is_hot)
 
 
@@ -132,7 +134,7 @@ async def _failure(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(scope: Scope, error: Exception) -> Response:
-    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", scope["path"]), error=type(error).__name__, exc_info=error)
+    log.error("unexpected", path=_SECRET.sub("…", scope["path"]), error=type(error).__name__, exc_info=error)
     return problem_response(scope, Internal("it is logged"))
 
 

@@ -8,6 +8,7 @@ from .admin.import_leases import ImportLeases
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
 from .admin.state_gate import StateGate
+from .admin.token_handlers import TokenHandlers
 from .admin.user_handlers import UserHandlers, user_rate_limit
 from .admin.visibility_intents import VisibilityIntents
 from .endpoints import Endpoint
@@ -63,6 +64,7 @@ class Handlers:
     users: UserHandlers
     import_leases: ImportLeases
     webhooks: WebhookHandlers
+    tokens: Endpoint
     health: Health
     openapi: Endpoint
     page: Endpoint
@@ -121,6 +123,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         ),
         import_leases=ImportLeases(s.postgres.writes, s.namespace_cache, s.keyring),
         webhooks=_webhooks(s),
+        tokens=TokenHandlers(s.keyring).post,
         health=_health(s),
         openapi=openapi,
         page=page,

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from starlette.types import ASGIApp
 
+from .admin.token_handlers import TokenRequest
 from .endpoints import Endpoint, ScopeEndpoint
 from .handlers import Handlers
 from .model.correction import Edit
@@ -209,6 +210,8 @@ ROUTES = (
     Route("POST", f"{_WEBHOOK}/resend", _ADMIN_EACH, lambda h: h.webhooks.resend,
           "Send it once more", body=ref(ResendRequest), answer=object_of(message_ids=list_of({"type": "string"})),
           statuses=("202",)),
+    Route("POST", "/v1/tokens", _WRITE_EACH, lambda h: h.tokens,  # and `read`
+          "A client token for a user", body=ref(TokenRequest), answer=ref("ClientToken"), statuses=("201",)),
     Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "The process is up"),
     Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready, "Writes are taken", statuses=("200", "503")),
     Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "What Prometheus reads", is_described=False),

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from .admin.token_handlers import TokenRequest
 from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
@@ -25,7 +26,7 @@ Schema = dict[str, Any]
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _READ = (
     *(FullEntry, UsersRequest, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
-    *(Move, Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest),
+    *(Move, Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest, TokenRequest),
 )
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
@@ -159,6 +160,9 @@ NAMESPACE: Schema = {
     ]
 }
 WEBHOOK: Schema = {"allOf": [ref(WebhookSettings), _WEBHOOK_STATE]}
+CLIENT_TOKEN = object_of(
+    **dict.fromkeys(("token", "token_id", "user_id"), _TEXT), namespaces=list_of(_TEXT), expires_at=_MOMENT
+)
 DELIVERIES = object_of(
     deliveries=list_of(
         object_of(
@@ -187,4 +191,11 @@ def components() -> dict[str, Schema]:
     _, schemas = msgspec.json.schema_components(_TYPES, schema_hook=number, ref_template=_REF + "{name}")
     for kind in (Grant, NamedGrant):
         schemas[kind.__name__]["properties"]["amount"] = NUMBER
-    return {**schemas, "Problem": PROBLEM, "Batch": BATCH, "Board": BOARD, "Webhook": WEBHOOK}
+    return {
+        **schemas,
+        "Problem": PROBLEM,
+        "Batch": BATCH,
+        "Board": BOARD,
+        "Webhook": WEBHOOK,
+        "ClientToken": CLIENT_TOKEN,
+    }

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .access.client import address_of
+from .access.client_tokens import ClientTokens
 from .access.digest_key import read_digest_key
 from .access.keys import Keyring
+from .access.token_keys import read_token_keys
 from .drivers.postgres import Postgres
 from .drivers.redis import NodeMap, RedisConnection, RedisLink
 from .http.connections import ConnectionLimits, Connections
@@ -122,7 +124,8 @@ def build_services(
     batcher.subscribe_changes(namespace_cache.notice)
     batcher.subscribe_profiles(profile_cache.notice)
     namespace_cache.subscribe(profile_cache.forget_namespaces)
-    keyring = Keyring(namespace_cache, settings.api_key)
+    client_tokens = ClientTokens(read_token_keys(settings), store_clock, deployment.deployment_id)
+    keyring = Keyring(namespace_cache, settings.api_key, client_tokens)
     ledger = Ledger(postgres.writes)
     boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)
     committer = Committer(PartitionNodes(redis.writes), limits_of, store_clock, marks.renew)

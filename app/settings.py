@@ -20,7 +20,7 @@ API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 
 #: How the names of settings end that hold a secret, or may: an error does not show their values.
-SECRETS = ("_key", "_url")
+SECRETS = ("_key", "_keys", "_url")
 #: Characters of a digest key at least: 128 bits in hex digits.
 DIGEST_KEY_CHARS_MIN = 32
 
@@ -90,6 +90,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     webhook_key: str | None = None
     #: `on`: webhooks may go to this machine itself, with http too: to try them out.
     webhook_loopback: Literal["on", "off"] = "off"
+    #: Sign client tokens: names of files with commas between, each with 32 random bytes in base64 (HS256) or a private
+    #: Ed25519 key in PEM (EdDSA); the same for all servers. The first signs, all verify. `leaderboard dev` makes one.
+    token_keys: str | None = None
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
     #: WebSockets of a key, in each process; beyond them a new one is refused.

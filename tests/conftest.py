@@ -1,7 +1,9 @@
 """Real parts for tests: Valkey and Postgres from wheels on free ports, one server, one persister."""
 
+import base64
 import itertools
 import os
+import secrets
 import select
 import shutil
 import ssl
@@ -284,7 +286,14 @@ def running_stack(
     """A running system in a folder, gone at the end."""
     nodes, stores = topology_of_run(folder / "nodes"), template(factory)
     stack = Stack(folder, stores if nodes is None else stores / "schema", THROWAWAY, nodes)
-    stack.extra |= {"LEADERBOARD_CHORES_S": "0.5", **(settings or {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    token_key = folder / "token_key"
+    token_key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+    stack.extra |= {
+        "LEADERBOARD_CHORES_S": "0.5",
+        "LEADERBOARD_TOKEN_KEYS": str(token_key),
+        **(settings or {}),
+    }
     try:
         stack.up()
         yield stack

@@ -74,6 +74,18 @@ def require_any_scope(principal: Principal, *scopes: str) -> None:
         _refuse(principal, scopes[0], "*")
 
 
+def check_own_user(principal: Principal, user: str) -> None:
+    """Forbidden for a client token of another user: of grants it reads its own user's only."""
+    if principal.user not in (None, user):
+        raise Forbidden("a client token reads the grants of its own user only")
+
+
+def check_no_token(principal: Principal, what: str) -> None:
+    """Forbidden for every client token. what: what only a key gets."""
+    if principal.token is not None:
+        raise Forbidden(f"a client token does not read {what}: this needs a key")
+
+
 def may_read(principal: Principal, namespace: Namespace) -> bool:
     """Whether a principal may read the boards of a namespace. Everybody may read a public one. A private one needs the
     scope `read`, one in shadow mode the scope `admin`."""
@@ -113,8 +125,16 @@ async def _named(principal: Principal, namespace_cache: NamespaceCache, name: st
         raise
 
 
+def caller_of(principal: Principal) -> str:
+    """The name by which a principal waits in turn. A client token's user waits like a client without a key, in a line
+    of its own: so no user takes what its key needs, and no key gets more by having many users."""
+    return principal.id if principal.token is None else stranger(f"{principal.id}/{principal.user}")
+
+
 def _accepted(scope: Scope, principal: Principal) -> Principal:
-    CALLER.set(principal.id)
+    CALLER.set(caller_of(principal))
+    if principal.token is not None:
+        return principal  # Its bodies count for its address.
     connection = scope.get("state", _NO_STATE).get(CONNECTION)
     if connection is not None and connection.api_key_id != principal.id:
         connection.accept(principal.id)
@@ -125,7 +145,10 @@ def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
     """Raises Unauthorized or Forbidden. The text depends only on the request and the key, not on what exists."""
     if principal is ANONYMOUS:
         raise no_key()
-    needed = f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it"
+    if principal.token is not None and scope != "read":
+        raise Forbidden(f"a client token only reads; this needs a key with the scope {scope}:{pattern}")
+    who = "key" if principal.token is None else "token"
+    needed = f"the {who} needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it"
     raise Forbidden(f"{needed}; {_scopes_text(principal)}")
 
 

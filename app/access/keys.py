@@ -1,9 +1,11 @@
-"""API keys: `lb_<id>_<secret>`, stored hashed, with scopes `read`, `write`, `admin` on namespace patterns."""
+"""API keys: `lb_<id>_<secret>`, stored hashed, with scopes `read`, `write`, `admin` on namespace patterns. The keyring
+has the principals of these and of client tokens."""
 
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
@@ -12,6 +14,7 @@ from ..model.text import NAMESPACE_NAME
 from ..settings import API_KEY
 from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
+from .client_tokens import ClientTokens, VerifiedToken, is_token, no_tokens
 
 SCOPES = ("read", "write", "admin")
 #: How a pattern of names is written, for errors.
@@ -26,10 +29,17 @@ _CACHED_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller and its rights, each `<scope>:<namespace pattern>`. `admin` includes the other two."""
+    """A caller and its rights, each `<scope>:<namespace pattern>`. `admin` includes the other two. id: of the API key;
+    token: the client token that the key made for a user, where the caller has one instead of the key."""
 
     id: str
     scopes: tuple[str, ...]
+    token: VerifiedToken | None = field(default=None, repr=False)
+
+    @property
+    def user(self) -> str | None:
+        """The user whom a client token is bound to; None for a key."""
+        return None if self.token is None else self.token.claims.sub
 
     def may(self, scope: str, namespace: str) -> bool:
         """Whether a scope covers a namespace."""
@@ -55,54 +65,91 @@ ANONYMOUS = Principal("", ())
 
 
 class Keyring:
-    """The principals of tokens. Keys are long and random, so one SHA-256 is a sufficient hash.
+    """The principals of API keys and of client tokens. Keys are long and random, so one SHA-256 is a sufficient hash.
 
     changes: rises whenever a principal may have changed.
     """
 
-    def __init__(self, namespace_cache: NamespaceCache, bootstrap: str | None) -> None:
+    def __init__(
+        self, namespace_cache: NamespaceCache, bootstrap: str | None, client_tokens: ClientTokens | None = None
+    ) -> None:
         self._namespace_cache = namespace_cache
-        self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
+        self._bootstrap = None if bootstrap is None else _bootstrap_record(bootstrap)
+        self.client_tokens = client_tokens or no_tokens()
         self._principals: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
+        self._of_clients = ClientPrincipals()
         self.changes = 0
         namespace_cache.subscribe(self._forget)
 
     def _forget(self, changed: Changed) -> None:
-        """Drops the keys that may have changed."""
+        """Drops the keys that may have changed, and the client tokens that they made."""
         self.changes += 1
         if changed.is_all:
             self._principals.clear()
             self._tokens.clear()
+            self._of_clients.clear()
         for key_id in changed.keys:
+            self._of_clients.drop(key_id)
             for token in self._tokens.pop(key_id, ()):
                 self._principals.pop(token, None)
 
     def is_current(self, principal: Principal) -> bool:
-        """Whether a principal is still its token's, as far as this process knows. O(tokens of its key)."""
+        """Whether a principal is still its token's, as far as this process knows. O(tokens of its key); O(1) for a
+        client token."""
         if principal is ANONYMOUS:
             return True
+        if principal.token is not None:
+            return self._of_clients.get(principal.token.text) is principal and not self.has_expired(principal)
         return any(self._principals.get(token) is principal for token in self._tokens.get(principal.id, ()))
 
+    def has_expired(self, principal: Principal) -> bool:
+        """Whether a principal's client token is over. O(1)."""
+        return principal.token is not None and self.client_tokens.now_s() >= principal.token.claims.exp
+
     def cached(self, token: str) -> Principal | None:
-        """The principal of a token that was checked before, else None. Does not wait."""
-        return self._principals.get(token)
+        """The principal of a token that was checked before and holds still, else None. Does not wait."""
+        principal = self._principals.get(token)
+        if principal is None:
+            principal = self._of_clients.get(token)
+            if principal is not None and self.has_expired(principal):
+                return None
+        return principal
 
     async def principal(self, token: str) -> Principal:
         """The principal of a token. Unauthorized, StoreUnavailable."""
-        cached = self._principals.get(token)
+        cached = self.cached(token)
         if cached is not None:
             return cached
         match = API_KEY.fullmatch(token)
         if match is None:
+            if is_token(token):
+                return await self._client(token)
             raise Unauthorized("the key is not of the form lb_<id>_<secret>, as `leaderboard keys create` shows it")
         hashed = hash_key(token)
-        if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
-            return self._remember(token, Principal(match[1], ("admin:*",)))
+        if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap.hash):
+            return self._remember(token, Principal(match[1], self._bootstrap.scopes))
         record = await self._namespace_cache.key(match[1])
         if record is None or not hmac.compare_digest(hashed, record.hash):
             raise Unauthorized("the key is unknown or revoked; `leaderboard keys create` makes one")
         return self._remember(token, Principal(record.id, record.scopes))
+
+    async def _client(self, text: str) -> Principal:
+        """The principal of a client token: its user, with the rights that its claims name, as long as the key that made
+        it has them. Unauthorized, StoreUnavailable."""
+        token = await self.client_tokens.verify(text)
+        changes, claims = self.changes, token.claims
+        record = self._bootstrap
+        if record is None or record.id != claims.key or not self.client_tokens.is_proof(token, record.hash):
+            record = await self._namespace_cache.key(claims.key)
+        if record is None or not self.client_tokens.is_proof(token, record.hash):
+            raise Unauthorized("the key that made this token is revoked")
+        if not all(may_mint(Principal(record.id, record.scopes), pattern) for pattern in claims.ns):
+            raise Unauthorized("the key that made this token has no right any more to one of its namespaces")
+        principal = Principal(record.id, tuple(f"read:{pattern}" for pattern in claims.ns), token)
+        if changes == self.changes:  # Else the record may be one from before a change.
+            self._of_clients.put(principal)
+        return principal
 
     def _remember(self, token: str, principal: Principal) -> Principal:
         if len(self._principals) >= _CACHED_MAX:
@@ -110,6 +157,55 @@ class Keyring:
         self._principals[token] = principal
         self._tokens.setdefault(principal.id, set()).add(token)
         return principal
+
+
+class ClientPrincipals:
+    """The principals of client tokens by text, at most `_CACHED_MAX`; the one used least recently is dropped. Tokens
+    never push out keys."""
+
+    def __init__(self) -> None:
+        self._principals: OrderedDict[str, Principal] = OrderedDict()
+        self._of_keys: dict[str, set[str]] = {}
+
+    def get(self, text: str) -> Principal | None:
+        """One. O(1)."""
+        principal = self._principals.get(text)
+        if principal is not None:
+            self._principals.move_to_end(text)
+        return principal
+
+    def put(self, principal: Principal) -> None:
+        """Adds one. O(1)."""
+        assert principal.token is not None
+        self._principals[principal.token.text] = principal
+        self._of_keys.setdefault(principal.id, set()).add(principal.token.text)
+        if len(self._principals) > _CACHED_MAX:
+            text, oldest = self._principals.popitem(last=False)
+            texts = self._of_keys[oldest.id]
+            texts.discard(text)
+            if not texts:
+                del self._of_keys[oldest.id]
+
+    def drop(self, key_id: str) -> None:
+        """Drops those of a key. O(its tokens)."""
+        for text in self._of_keys.pop(key_id, ()):
+            del self._principals[text]
+
+    def clear(self) -> None:
+        """Drops all."""
+        self._principals.clear()
+        self._of_keys.clear()
+
+
+def may_mint(principal: Principal, pattern: str) -> bool:
+    """Whether a key makes tokens for what a pattern matches: where it holds `read` and `write` itself."""
+    return principal.token is None and principal.covers("read", pattern) and principal.covers("write", pattern)
+
+
+def _bootstrap_record(token: str) -> KeyRecord:
+    """The record of LEADERBOARD_API_KEY, which no store has."""
+    match = API_KEY.fullmatch(token)
+    return KeyRecord("" if match is None else match[1], hash_key(token), ("admin:*",))
 
 
 def hash_key(token: str) -> str:

@@ -158,6 +158,7 @@ class Dev:
             "LEADERBOARD_API_KEY": self._api_key,
             "LEADERBOARD_DATA_DIR": str(self._folder.path),
             "LEADERBOARD_WEBHOOK_KEY": os.environ.get("LEADERBOARD_WEBHOOK_KEY", str(self._folder.webhook_key())),
+            "LEADERBOARD_TOKEN_KEYS": os.environ.get("LEADERBOARD_TOKEN_KEYS", str(self._folder.token_key())),
             "LEADERBOARD_WEBHOOK_LOOPBACK": os.environ.get("LEADERBOARD_WEBHOOK_LOOPBACK", "on"),
             "LEADERBOARD_QUOTAS": os.environ.get("LEADERBOARD_QUOTAS", "off"),
             "LEADERBOARD_RECOVER": "off" if os.environ.get("LEADERBOARD_RECOVER") == "off" else "own",

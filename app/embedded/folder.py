@@ -79,7 +79,14 @@ class DataFolder:
 
     def webhook_key(self) -> Path:
         """The file with the key that encrypts the secrets of webhooks. The first call makes it."""
-        file = self.path / "webhook_key"
+        return self._random_key("webhook_key")
+
+    def token_key(self) -> Path:
+        """The file with the key that signs client tokens. The first call makes it."""
+        return self._random_key("token_key")
+
+    def _random_key(self, name: str) -> Path:
+        file = self.path / name
         if not file.exists():
             self._write(file, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
         return file

@@ -156,10 +156,12 @@ def _longest(queue: Queue) -> list[tuple[TimedConnection, float]]:
 
 
 class Owner(NamedTuple):
-    """The client that something counts for: a key's id, or the client's address without a key."""
+    """The client that something counts for: a key's id, or the client's address without a key. user: of a client token,
+    who has a part of what its key has."""
 
     name: str
     is_key: bool
+    user: str | None = None
 
 
 class BodyMemory:

@@ -27,6 +27,7 @@ class LiveServer:
         self._quota = ClientQuota(
             "sockets",
             key_max=limits.key_sockets_max,
+            user_max=limits.user_sockets_max,
             address_max=limits.address_sockets_max,
             anonymous_max=limits.anonymous_sockets_max,
         )

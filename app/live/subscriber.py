@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ..access.client import UNKNOWN
-from ..access.guard import check_reader, readable_namespace
+from ..access.guard import caller_of, check_reader, readable_namespace
 from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..drivers.caller import CALLER
 from ..http.connections import Owner
@@ -12,6 +12,8 @@ from ..model.namespace import Namespace
 from ..store.namespace_cache import NamespaceCache
 from .protocol import Frame, Resume, State
 
+#: Why a connection ends, or a subscription is refused, whose token was accepted once.
+REVOKED = "the key was revoked, or the token expired"
 _NO_TOKEN = 'a key is needed here: send {"type": "auth", "token": "<key>"} first'
 
 
@@ -46,8 +48,10 @@ class Viewer:
 
     @property
     def owner(self) -> Owner:
-        """The client that the connection counts for: its key, else its address."""
-        return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
+        """The client that the connection counts for: its key, with its user for a client token; else its address."""
+        if not self.is_known:
+            return Owner(self._address, False)
+        return Owner(self._principal.id, True, self._principal.user)
 
     @property
     def key_id(self) -> str:
@@ -57,7 +61,7 @@ class Viewer:
     async def enter(self, token: str) -> None:
         """Accepts a token. From here on the task works for the token's key. Unauthorized, StoreUnavailable."""
         self._principal, self._token = await self._keyring.principal(token), token
-        CALLER.set(self._principal.id)
+        CALLER.set(caller_of(self._principal))
 
     async def renew(self) -> None:
         """Updates the rights of the token; sets `revoked` if it is not valid any more. StoreUnavailable."""
@@ -66,9 +70,18 @@ class Viewer:
         try:
             self._principal = self._keyring.cached(self._token) or await self._keyring.principal(self._token)
         except Unauthorized:
-            self.revoked = True
-            if self.outlet is not None:
-                self.outlet.revoke()
+            self._revoke()
+
+    def check_expiry(self) -> bool:
+        """Sets `revoked` if the client token is over; returns whether it is. O(1)."""
+        if self._keyring.has_expired(self._principal) and not self.revoked:
+            self._revoke()
+        return self.revoked
+
+    def _revoke(self) -> None:
+        self.revoked = True
+        if self.outlet is not None:
+            self.outlet.revoke()
 
     async def find(self, namespace_cache: NamespaceCache, name: str) -> Namespace:
         """The namespace of a name, if this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
@@ -83,7 +96,7 @@ class Viewer:
     def check(self, namespace: Namespace) -> None:
         """Unauthorized or Forbidden unless this viewer may watch the namespace."""
         if self.revoked:
-            raise Unauthorized("the key was revoked")
+            raise Unauthorized(REVOKED)
         try:
             check_reader(self._principal, namespace)
         except Unauthorized:

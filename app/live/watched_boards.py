@@ -13,6 +13,8 @@ from .watched_board import BoardKey, WatchedBoard, WatchedView
 VIEWS_MAX = 10_000
 #: Views of a key: half of all, so that one key leaves room for others.
 KEY_VIEWS_MAX = 5_000
+#: Views of a user of client tokens, within those of the key: a page shows a dozen boards, on some devices.
+USER_VIEWS_MAX = 200
 #: Views of an address without a key: a school of 1,000 that watch the neighbours of their own ranks.
 ADDRESS_VIEWS_MAX = 1_000
 #: Views that are watched only without a key: half of all, from all addresses together.
@@ -27,7 +29,9 @@ class WatchedBoards:
         self.watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
         self._views = 0
         self._anonymous_views = 0
-        self._quota = ClientQuota("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
+        self._quota = ClientQuota(
+            "views", key_max=KEY_VIEWS_MAX, user_max=USER_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX
+        )
 
     def add(
         self,

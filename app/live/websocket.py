@@ -13,7 +13,7 @@ from .client_quota import ClientQuota
 from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
 from .hub import Hub
 from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
-from .subscriber import Subscriber, Viewer
+from .subscriber import REVOKED, Subscriber, Viewer
 from .views import check_view
 
 #: Seconds until a client's first message.
@@ -32,6 +32,8 @@ REPLIES_MAX = 100
 MESSAGE_BYTES_MAX = 16 * 1024
 #: WebSockets of a key.
 KEY_SOCKETS_MAX = 10_000
+#: WebSockets of a user of client tokens, within those of the key: some pages on some devices.
+USER_SOCKETS_MAX = 20
 #: WebSockets of an address without a key: a school behind one address.
 ADDRESS_SOCKETS_MAX = 2_000
 #: WebSockets without a key, of all addresses together: half of all connections, so that others find room.
@@ -46,6 +48,7 @@ class LiveLimits:
     begin_s_max: float = BEGIN_S_MAX
     send_s_max: float = SEND_S_MAX
     key_sockets_max: int = KEY_SOCKETS_MAX
+    user_sockets_max: int = USER_SOCKETS_MAX
     address_sockets_max: int = ADDRESS_SOCKETS_MAX
     anonymous_sockets_max: int = ANONYMOUS_SOCKETS_MAX
 
@@ -151,7 +154,7 @@ class LiveConnection:
 
     def revoke(self) -> None:
         """Ends the connection: its token is not valid any more."""
-        self._end(CloseCode.REVOKED, "the key was revoked")
+        self._end(CloseCode.REVOKED, REVOKED)
 
     def drain(self, retry_ms: int) -> None:
         """Asks the client to come back, and ends the connection."""
@@ -166,7 +169,9 @@ class LiveConnection:
             self._end(CloseCode.TOO_SLOW, "too slow")
 
     def check_silence(self) -> None:
-        """Sends a ping if nothing was sent for SILENCE_S."""
+        """Sends a ping if nothing was sent for SILENCE_S; ends the connection if its client token is over."""
+        if self._viewer.check_expiry():
+            return
         self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
         self._is_silent = True
         if self._silent_s >= SILENCE_S and self._socket.is_clear:

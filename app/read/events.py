@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, principal_of, require_scope
+from ..access.guard import check_no_token, check_reader, principal_of, require_scope
 from ..access.keys import Keyring
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
@@ -99,7 +99,9 @@ class EventHandlers:
         ask, after = EventParameters.parse(request), request.query_params.get("after")
         cursor = None if after is None else Cursor.parse(after)
         name = request.path_params["namespace"]
-        require_scope(await principal_of(request.scope, self._keyring), "read", name)
+        principal = await principal_of(request.scope, self._keyring)
+        require_scope(principal, "read", name)
+        check_no_token(principal, "events, which tell of every user's grants")
         namespace = await self._named(name, cursor)
         body = await self._read(namespace, cursor or Cursor(namespace.id, 0, 0), ask)
         # The read of the lag has also updated this process about revoked keys, so rights are checked again.

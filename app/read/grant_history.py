@@ -9,6 +9,7 @@ import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..access.guard import check_own_user
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
 from ..http.bodies import answer, check_query, query_int
@@ -72,6 +73,8 @@ class GrantHistory:
         grant_id = _path_id(request, "grant_id")
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
             body = await self.read_grant(admission.namespace, grant_id)
+            if admission.principal.user not in (None, body["user_id"]):
+                raise no_grant(admission.namespace, grant_id)  # The same as for one that does not exist.
         return answer(request, body)
 
     async def of_user(self, request: Request) -> Response:
@@ -80,6 +83,7 @@ class GrantHistory:
         limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
         user = _path_id(request, "user")
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
+            check_own_user(admission.principal, user)
             body = await self._page(admission.namespace, user, request.query_params, limit)
         return grants_answer(request, admission.namespace, body)
 
@@ -89,6 +93,7 @@ class GrantHistory:
         limit = query_int(request, "limit", LIMIT_MAX, low=1, high=LIMIT_MAX)
         user, parameters = _path_id(request, "user"), request.query_params
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
+            check_own_user(admission.principal, user)
             window = find_window(admission.namespace, parameters.get("window", "all"), self._clock(), "?window")
             body = await self._explanation(admission.namespace, user, window, parameters, limit)
         return answer(request, body)
@@ -104,7 +109,7 @@ class GrantHistory:
                 raise not_recorded()
             if not lacking.behind:
                 if not rows:
-                    raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+                    raise no_grant(namespace, grant_id)
                 revisions = [_revision_body(namespace, row) for row in rows]
                 return {**grant_body(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
             if not lacking.is_settled:
@@ -195,6 +200,11 @@ async def _explain(
 
 def _place(row: asyncpg.Record) -> PageKey:
     return row["granted_at"], row["seq"]
+
+
+def no_grant(namespace: Namespace, grant_id: str) -> GrantNotFound:
+    """The problem of an id that no grant has, or none that the caller may see."""
+    return GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
 
 
 def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
 from ..model.errors import Recovering, StoreUnavailable
 from ..model.profile import Profile
-from . import keys
+from . import fields, keys
 from .changes import latest_change_call
 from .namespace_cache import KeyRecord, key_text, namespace_from_row, namespace_text
 from .nodes import PartitionNodes
+from .partitions import NO_DEPLOYMENT
 from .read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
@@ -33,6 +34,7 @@ class DeploymentReads:
             ("HGET", keys.API_KEYS): self._api_key,
             ("HMGET", keys.PROFILES): self._profiles,
             ("HKEYS", keys.NAMESPACES_WITH_PROFILES): self._namespaces_with_profiles,
+            ("HGET", keys.DEPLOYMENT): self._id,
         }
 
     async def call(self, call: Call) -> Any:
@@ -46,6 +48,17 @@ class DeploymentReads:
             if read is None or not self._nodes.are_several:
                 raise
         return await read(*call[2:])
+
+    async def deployment_id(self) -> str:
+        """The id of the deployment. StoreUnavailable, Recovering."""
+        raw = await self.call(("HGET", keys.DEPLOYMENT, fields.ID))
+        if not isinstance(raw, bytes):
+            raise Recovering(NO_DEPLOYMENT)
+        return raw.decode()
+
+    async def _id(self, _field: str) -> bytes | None:
+        row = await self._postgres.fetch_one("get_deployment")
+        return None if row is None else str(row["id"]).encode()
 
     async def _ask_any_partition(self) -> Any:
         """The reply of the first partition that is read, on a node that answers. What all that answer were told, one of

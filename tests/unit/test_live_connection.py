@@ -85,7 +85,7 @@ class Served:
 
     def __init__(self, store: Store) -> None:
         self.socket, self.viewer, self.sweep = Socket(), Viewer(store.keyring, "10.0.0.1"), LiveSweep()
-        self.quota = ClientQuota("sockets", key_max=1, address_max=1)
+        self.quota = ClientQuota("sockets", key_max=1, user_max=1, address_max=1)
         self._store = store
         self.connection = LiveConnection(
             self.socket, False, store.hub, self.viewer, LiveLimits(), self.quota, self.sweep

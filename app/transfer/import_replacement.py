@@ -14,6 +14,7 @@ LOOKS_AT_ONCE = 8
 #: Edits of one request: the server takes 1 MiB of them.
 EDITS_A_REQUEST = 500
 _REASON = "import --replace"
+_TRUE = b"true"
 #: What an edit sets to null where the source has nothing.
 _LABELS = ("category", "source", "source_id", "action", "session_id")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -24,13 +25,15 @@ _encode = msgspec.json.Encoder().encode
 class _Owner(msgspec.Struct):
     user_id: str
     meta: dict[str, Any] | None = None
+    opening: bool = False
 
 
 _owner = msgspec.json.Decoder(_Owner).decode
 
 
 class Replacement:
-    """Edits what differs. A grant keeps its user and its meta: where the source has others, that is told."""
+    """Edits what differs. A grant keeps its user and its meta, and stays an opening balance or none: where the source has
+    it otherwise, that is told."""
 
     def __init__(self, client: ImportClient, namespace: str | None) -> None:
         self._client = client
@@ -66,6 +69,11 @@ class Replacement:
         if there.user_id != _text(fields["user_id"]):
             return MemberError(
                 "grant_conflict", f"belongs to {there.user_id!r} there, and no edit changes that: void it first"
+            )
+        if there.opening != (bytes(fields.get("opening", b"")) == _TRUE):
+            what = "is an opening balance there" if there.opening else "is no opening balance there"
+            return MemberError(
+                "grant_conflict", f"{what}, and no edit changes that: void it, and give this one another id"
             )
         meta = fields.get("meta")
         if meta is not None and msgspec.json.decode(meta) != there.meta:

@@ -64,7 +64,8 @@ class Book:
         with self._lock:
             name = space, body["grant_id"]
             at = body.get("granted_at", "")
-            fact = Fact(space, name[1], body["user_id"], at, at[:10] if AGGREGATION[space] == "days" else None)
+            has_day = AGGREGATION[space] == "days" and not body.get("opening")
+            fact = Fact(space, name[1], body["user_id"], at, at[:10] if has_day else None)
             known = self._facts.setdefault(name, fact)
             first = known.versions.setdefault(1, Version(body["amount"], False, sent_at))
             known.versions[1] = first._replace(sent_at=sent_at)

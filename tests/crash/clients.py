@@ -181,6 +181,8 @@ class Granter(Client):
             body["granted_at"] = moment()
         if space == DAYS:
             body["granted_at"] = past_noon(self.count // 40 + self.chance.randrange(3))
+        if self.chance.random() < 0.1:
+            body["opening"] = True
         return body
 
     @staticmethod

@@ -29,11 +29,12 @@ def boards(iso: Isolation, space: str) -> dict[bytes, Any]:
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -> None:
-    space = iso.space(**rules)
+    """Where there are streaks, it is an opening balance."""
+    space, opening = iso.space(**rules), "streaks" in rules
     iso.grant(space, "g1", 3, category="red", source="race", **AT)
     iso.grant(space, "g2", 4, user="bob", category="red", **AT)
     with refusing(iso, "bad"):
-        iso.grant(space, "bad", 5, category="blue", source="race", meta={"round": 1}, **AT)
+        iso.grant(space, "bad", 5, category="blue", source="race", meta={"round": 1}, opening=opening, **AT)
         iso.grant(space, "g3", 2, category="red", **AT)
         iso.grant(space, "g4", 9, user="bob", **AT)
         iso.stack.wait_flushed()
@@ -56,6 +57,7 @@ def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -
     assert command(iso, "list") == (0, "no dead letters\n")
     body = iso.client.get(f"/v1/namespaces/{space}/grants/bad").json()
     assert (body["amount"], body["meta"], body["voided"], body["category"]) == (5, {"round": 1}, False, "blue")
+    assert body["opening"] == opening
     ((recorded, original),) = iso.sql(
         "SELECT recorded_at, (SELECT t.recorded_at FROM ledger t WHERE t.kind = 'tombstone' "
         "AND t.seq = l.original_seq AND t.partition = l.partition) FROM ledger l "
@@ -75,15 +77,15 @@ def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_letter_is_taken_off_the_boards(iso: Isolation, rules: dict[str, Any]) -> None:
-    """Two of one user who has nothing else, and one beside a recorded grant."""
+    """Two of one user who has nothing else, and one beside a recorded grant; two are opening balances."""
     space = iso.space(**rules)
     iso.grant(space, "g1", 3, user="bob", category="red", source="race", **AT)
     iso.stack.wait_flushed()
     before = boards(iso, space)
     with refusing(iso, "bad1", "bad2", "bad3"):
         iso.grant(space, "bad1", 5, category="blue", source="race", **AT)
-        iso.grant(space, "bad2", 6, category="blue", **AT)
-        iso.grant(space, "bad3", 7, user="bob", category="red", **AT)
+        iso.grant(space, "bad2", 6, category="blue", opening=True, **AT)
+        iso.grant(space, "bad3", 7, user="bob", category="red", opening=True, **AT)
         iso.stack.wait_flushed()
     answer = iso.client.get(f"/v1/namespaces/{space}/grants/bad1")
     assert (answer.status_code, "could not be recorded" in answer.json()["detail"]) == (503, True)

@@ -157,6 +157,7 @@ class Mixed:
         body: dict[str, Any] = {"grant_id": f"g{len(self.bodies)}", "amount": self.rng.randrange(-2, 6)}
         body |= {"user": f"u{self.rng.randrange(3)}", "granted_at": self.moment()}
         body |= {name: self.rng.choice(("red", "blue", None)) for name in ("category", "source")}
+        body |= {"opening": True} if self.rng.random() < 0.2 else {}
         self.bodies.append(body)
         assert self.space.grant(**body)["status"] == "applied"
 

@@ -73,6 +73,21 @@ def test_totals_are_brought_up_to_date(live_server: Any, api: httpx.Client, spac
     assert scores(api, space, "2020-12") == {}
 
 
+def test_no_replacement_makes_a_grant_an_opening_balance(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.ndjson"
+    for opening in (False, True):
+        lines = [{"grant_id": f"g{opening}", "user_id": "ann", "amount": 1, "granted_at": AT, "opening": opening}]
+        rows.write_text(json.dumps(lines[0]))
+        assert import_here(live_server, rows, "--namespace", space).code == 0
+        rows.write_text(json.dumps(lines[0] | {"opening": not opening, "amount": 2}))
+        done = import_here(live_server, rows, "--namespace", space, "--replace")
+        what = "is an opening balance there" if opening else "is no opening balance there"
+        assert (done.code, f"{what}, and no edit changes that" in done.stdout) == (1, True), done.stdout
+    assert scores(api, space) == {"ann": 2}
+
+
 def test_all_rows_have_one_moment(live_server: Any, space: str, tmp_path: Path) -> None:
     rows = tmp_path / "totals.csv"
     rows.write_text("user_id,score\nann,1\n")

@@ -36,6 +36,17 @@ def test_corrections_and_quarantine_are_told_with_what_is_asked_for(
     assert (first["meta"], first["actor"]) == ({"round": 10}, "test")
 
 
+def test_an_opening_balance_is_told_as_one(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    hook = Hook(api, names.fresh(), receiver.url, types=["granted", "voided"])
+    hook.grant("g1", opening=True)
+    hook.grant("g2")
+    api.delete(f"/v1/namespaces/{hook.name}/grants/g1")
+    arrive(receiver, 3)
+    assert [(message["type"], message["data"].get("opening")) for message in receiver.messages] == [
+        *(("granted", True), ("granted", None), ("voided", True))
+    ]
+
+
 def test_namespaces_of_a_pattern_are_told_and_no_others(api: httpx.Client, receiver: Receiver, names: Names) -> None:
     prefix = f"{names.fresh()}_x"
     for name in (f"{prefix}-a", f"{prefix}-b", prefix.replace("_", "-") + "-c"):

@@ -32,8 +32,8 @@ _owner = msgspec.json.Decoder(_Owner).decode
 
 
 class Replacement:
-    """Edits what differs. A grant keeps its user and its meta, and stays an opening balance or none: where the source has
-    it otherwise, that is told."""
+    """Edits what differs. A grant keeps its user and its meta, and stays an opening balance, or none: what the source
+    has otherwise is told."""
 
     def __init__(self, client: ImportClient, namespace: str | None) -> None:
         self._client = client

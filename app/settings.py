@@ -16,6 +16,8 @@ from .model.postgres_url import check_postgres_url
 from .model.redis_url import parse_redis_url
 
 _PREFIX = "LEADERBOARD_"
+#: Variables of clients, such as `leaderboard import`: they may stand beside the settings of a deployment.
+_OF_CLIENTS = frozenset(("url", "sql_url"))
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 
@@ -107,6 +109,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
     values: dict[str, Any] = {
         name.removeprefix(_PREFIX).lower(): value for name, value in environment.items() if name.startswith(_PREFIX)
     }
+    values = {name: value for name, value in values.items() if name not in _OF_CLIENTS}
     values |= {name: value for name, value in flags.items() if value is not None}
     faults = [fault for name, value in values.items() if (fault := _fault(name, value)) is not None]
     if faults:

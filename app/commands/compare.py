@@ -14,7 +14,6 @@ from ..admin.move_events import lock_events
 from ..drivers.postgres import Postgres
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.micros import to_micros
-from ..model.moment import parse_moment
 from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
 from ..transfer.compare_figures import Comparison
@@ -23,6 +22,7 @@ from ..transfer.compare_page import as_page
 from ..transfer.compare_report import as_json, as_text, figures_json
 from ..transfer.compare_run import Question
 from ..transfer.compare_run import compare as run_comparison
+from ..transfer.import_times import option_moment
 from ..transfer.source import SourceOptions, open_source, query_source
 from ..transfer.source_row import SourceFault
 from .finding import FindingError
@@ -83,7 +83,7 @@ def compare(
             namespace=namespace,
             window=window,
             category=category,
-            as_of=None if as_of is None else parse_moment(as_of, "--as-of"),
+            as_of=None if as_of is None else option_moment(as_of, "--as-of"),
             max_diff=parse_max_diff(max_diff),
             top=top,
             source=file or "a query on another Postgres",

@@ -13,7 +13,6 @@ import typer
 
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.micros import EARLIEST
-from ..model.moment import parse_moment
 from ..model.text import count_text
 from ..settings import read_settings
 from ..store.ledger_snapshot import LedgerSnapshot
@@ -23,6 +22,7 @@ from ..transfer.export_output import manifest_path, open_output, whole_file
 from ..transfer.export_person import write_person
 from ..transfer.export_rows import Selection, rows_of
 from ..transfer.export_tables import TABLES, What
+from ..transfer.import_times import option_moment
 from .finding import FindingError
 
 _ENDINGS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
@@ -143,7 +143,7 @@ def _since(selection: Selection, text: str | None) -> Selection:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return selection._replace(since=parse_moment(text, "--since"))
+        return selection._replace(since=option_moment(text, "--since"))
     return selection._replace(since=max(EARLIEST, datetime(day.year, day.month, day.day, tzinfo=UTC)))
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+from ..model.moment import parse_moment
 from .source_row import RowRefused
 
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -94,3 +95,12 @@ def _format(moment: datetime) -> str:
 def _not_a_time(text: str, form: str) -> RowRefused:
     expected = "a time such as 2026-11-27 09:00:00" if form == "iso" else f"of the form {form}"
     return RowRefused("invalid", f"granted_at {text[:60]!r} is not {expected}")
+
+
+def option_moment(text: str, option: str) -> datetime:
+    """A moment that an operator gives, also as `psql` prints `now()`. Invalid for one without a zone."""
+    try:
+        text = TimeReader().read(text.strip()).text
+    except RowRefused:
+        pass
+    return parse_moment(text, option)

@@ -1,10 +1,14 @@
 """The outbox of docs/outbox.md, as it stands there: nothing is lost or counts twice, however its worker dies."""
 
+import itertools
 import os
 import random
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,8 @@ from tests.support.guide_script import blocks
 from tests.support.import_run import import_here, scores
 from tests.support.waits import until
 
-PAGE = {block.language: block.text for block in blocks((Path(__file__).parents[2] / "docs" / "outbox.md").read_text())}
+PAGE = (Path(__file__).parents[2] / "docs" / "outbox.md").read_text()
+EVENTS_SQL, WORKER, TOTALS_SQL = (block.text for block in blocks(PAGE) if block.language in ("sql", "python"))
 TABLE = """CREATE TABLE score_events (id serial PRIMARY KEY, user_id text NOT NULL, points numeric NOT NULL,
 reason text, created_at timestamptz NOT NULL DEFAULT now())"""
 
@@ -29,9 +34,9 @@ class OldSystem:
         self.url = url
         self.db = psycopg.connect(url, autocommit=True)
         self.sql(TABLE)
-        self.db.execute(PAGE["sql"].encode())
+        self.db.execute(EVENTS_SQL.encode())
         self._script = folder / "worker.py"
-        self._script.write_text(PAGE["python"])
+        self._script.write_text(WORKER)
         self._environment = os.environ | {
             "OLD": url,
             "LEADERBOARD_URL": stack.url,
@@ -169,3 +174,58 @@ def test_an_edit_does_not_overtake_its_grant(api: httpx.Client, old: Any) -> Non
         other.rollback()
         until(lambda: system.left() == 0, "the outbox is not emptied")
     assert scores(api, namespace) == {"ann": 6, "bob": 7}
+
+
+def test_an_edit_of_an_event_that_was_gone_before_the_dump_is_settled(api: httpx.Client, old: Any) -> None:
+    system, _ = old
+    system.sql("ALTER TABLE score_events DISABLE TRIGGER note_score_event")
+    system.sql("INSERT INTO score_events (user_id, points) VALUES ('ann', 5), ('bob', 6)")
+    system.sql("ALTER TABLE score_events ENABLE TRIGGER note_score_event")
+    system.sql("UPDATE score_events SET points = 6")
+    system.sql("DELETE FROM score_events WHERE user_id = 'ann'")
+    lost = "SELECT count(*) FROM leaderboard_outbox WHERE error LIKE '%%grant_not_found%%'"
+    with system.worker():
+        until(lambda: system.sql(lost) == [(2,)], "two edits are of events that are not here")
+    settle = re.search(r"`(DELETE FROM leaderboard_outbox .+?)`", PAGE, re.DOTALL)
+    assert settle is not None
+    system.sql(settle[1])
+    assert system.left() == 0
+
+
+def test_totals_without_events_flow_while_writes_go_on(
+    live_server: Any, api: httpx.Client, old: Any, tmp_path: Path
+) -> None:
+    """What came before the trigger is in the dump, what came behind it in the outbox, and nothing in both."""
+    system, namespace = old
+    system.sql("CREATE TABLE leaderboard_entries (user_id text PRIMARY KEY, score numeric NOT NULL)")
+    system.sql("INSERT INTO leaderboard_entries SELECT 'u' || i, i * 3 FROM generate_series(1, 20) AS i")
+    before, copy, after = re.split(r"^\\copy (.+) TO 'opening.csv' CSV HEADER$", TOTALS_SQL, flags=re.MULTILINE)
+    is_over = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(system.url, autocommit=True) as db:
+            for i in itertools.count():
+                if is_over.is_set():
+                    return
+                db.execute("UPDATE leaderboard_entries SET score = score + 5 WHERE user_id = %s", [f"u{i % 20 + 1}"])
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            until(lambda: system.sql("SELECT sum(score) > 1000 FROM leaderboard_entries") == [(True,)], "no writes")
+            system.sql(before)
+            with system.db.cursor().copy(f"COPY {copy} TO STDOUT CSV HEADER".encode()) as rows:
+                (tmp_path / "opening.csv").write_bytes(b"".join(bytes(part) for part in rows))
+            system.sql(after)
+            until(lambda: system.left() > 20, "the trigger notes nothing")
+        finally:
+            is_over.set()
+        writer.result()
+    system.sql("INSERT INTO leaderboard_entries VALUES ('new', 4)")
+    system.sql("DELETE FROM leaderboard_entries WHERE user_id = 'u9'")
+    words = ("--namespace", namespace, "--opening", "2020-12-31")
+    assert import_here(live_server, tmp_path / "opening.csv", *words).counts["new"] == 20
+    with system.worker():
+        until(lambda: system.left() == 0, "the outbox is not emptied")
+    totals = {user: float(score) for user, score in system.sql("SELECT user_id, score FROM leaderboard_entries")}
+    assert scores(api, namespace) == totals | {"u9": 0}

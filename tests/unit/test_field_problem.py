@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from app.model.grant import Grant
 from app.model.namespace import SentRules
 from app.settings import SettingsError, read_settings
 from app.write.correction_handlers import Correction
+from tests.house_rules import ROOT
 
 EVERY_RULE = ", ".join(SentRules.__struct_fields__)
 SPAN = "an ISO 8601 duration such as P35D or PT5M"
@@ -116,6 +118,15 @@ def test_a_wrong_setting_is_refused_with_what_it_must_be(name: str, value: str, 
         read_settings({f"LEADERBOARD_{name}": value})
     shown = "" if name.endswith(("_KEY", "_URL")) or "no such setting" in detail else f"={value}"
     assert str(refused.value) == f"LEADERBOARD_{name}{shown}: {detail}"
+
+
+def test_variables_of_clients_may_stand_beside_the_settings() -> None:
+    """Who imports and compares in one shell has both."""
+    code = "".join(path.read_text() for path in (ROOT / "app" / "commands").glob("*.py"))
+    names = set(re.findall(r'envvar="(\w+)"', code))
+    assert names >= {"LEADERBOARD_URL", "LEADERBOARD_SQL_URL"}
+    for name in names - {"LEADERBOARD_API_KEY"}:
+        read_settings({name: "http://127.0.0.1:8123"})
 
 
 def test_all_wrong_settings_are_named_at_once_without_secrets() -> None:

@@ -5,6 +5,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import msgspec
 import pytest
 import zstandard
 
+from app.model.errors import Invalid
 from app.transfer.import_batches import BATCH_ROWS_MAX, PortionReader, batches_of
 from app.transfer.import_mapping import GrantMapping, MappingOptions
 from app.transfer.import_row_counts import RowCounts
-from app.transfer.import_times import TimeReader
+from app.transfer.import_times import TimeReader, option_moment
 from app.transfer.source import SourceOptions, open_source
 from app.transfer.source_formats import ROW_BYTES_MAX, array_rows, csv_rows, ndjson_rows
 from app.transfer.source_row import RowRefused, SourceFault, SourceRow
@@ -212,6 +214,19 @@ _NO_TIMES = [("iso", "yesterday"), ("epoch", "2021-01-01"), ("iso", "2021-13-01 
 def test_what_is_no_time_is_refused(form: str, text: str) -> None:
     with pytest.raises(RowRefused):
         TimeReader(form, ZoneInfo("Europe/Berlin")).read(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-28 15:38:06.5+00", "2026-11-28T15:38:06.5Z", " 2026-11-28 16:38:06.5+01:00\n"]
+)
+def test_an_operator_gives_a_moment_as_psql_prints_it(text: str) -> None:
+    assert option_moment(text, "--as-of") == datetime(2026, 11, 28, 15, 38, 6, 500_000, UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-11-28 15:38:06", "yesterday", "1789-07-14 12:00:00+00"])
+def test_an_operators_moment_has_a_zone(text: str) -> None:
+    with pytest.raises(Invalid):
+        option_moment(text, "--as-of")
 
 
 def test_a_time_without_an_offset_needs_a_zone() -> None:

@@ -18,6 +18,10 @@ USERS = 100_000
 RULES: dict[str, Any] = {"accept_past": "P35D", "category_boards": False}
 #: Days over which the grants lie, the last of them forty days ago: each is closed once nothing is imported any more.
 DAYS = 365
+#: Seconds for the archives of all days.
+CLOSING_S_MAX = 1_800.0
+#: Seconds for the ledger to follow.
+LEDGER_S_MAX = 1_800.0
 #: An import is to reach this part of the rate of batches.
 RATIO_MIN = 0.6
 Load = Callable[[int, str, str, int, int], float]
@@ -44,6 +48,19 @@ def pending(stack: Stack) -> int:
     return int(count)
 
 
+def close_windows(stack: Stack, name: str) -> float:
+    """Seconds until all days of an import are closed and archived, which begins when nothing is imported any more."""
+    sql = """SELECT count(*) FROM seals s JOIN namespaces n ON n.id = s.namespace_id
+             WHERE n.name = %s AND archived_at IS NOT NULL AND length("window") = 10"""
+    started = time.perf_counter()
+    while True:
+        ((count,),) = stack.sql(sql, name)
+        if count >= DAYS:
+            return time.perf_counter() - started
+        assert time.perf_counter() < started + CLOSING_S_MAX, f"{count} of {DAYS} days are archived"
+        time.sleep(0.5)
+
+
 def run(stack: Stack, path: Path, name: str) -> tuple[float, float, list[int]]:
     """Seconds until it ended, and until ledger and archives have all; its memory in MiB, second by second."""
     command = [sys.executable, "-m", "app", "import", str(path), "--namespace", name, "--quiet", "--url", stack.url]
@@ -56,7 +73,7 @@ def run(stack: Stack, path: Path, name: str) -> tuple[float, float, list[int]]:
         time.sleep(1)
     ended = time.perf_counter() - started
     assert process.returncode == 0
-    stack.wait_flushed(600, counted=False)
+    stack.wait_flushed(LEDGER_S_MAX, counted=False)
     while pending(stack):
         time.sleep(0.05)
     return ended, time.perf_counter() - started, sizes
@@ -70,7 +87,7 @@ def main(stack: Stack, load: Load, tell: Tell, rows: int = ROWS) -> None:
     stack.wait_flushed(60)
     started = time.perf_counter()
     answered = load(stack.port, "batch", "/v1/namespaces/http/grants", rows // 500, 4)
-    stack.wait_flushed(600, counted=False)
+    stack.wait_flushed(LEDGER_S_MAX, counted=False)
     batches = rows / (time.perf_counter() - started)
     print(f"{'HTTP batches, until answered':34} {rows / answered:10,.0f} grants/s", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,3 +99,5 @@ def main(stack: Stack, load: Load, tell: Tell, rows: int = ROWS) -> None:
             tell(f"import, {name}, until all have it", rows / whole, batches, "grants/s", RATIO_MIN)
             later = sizes[len(sizes) // 5 :]
             print(f"{'  its memory':34} {min(later):10,} to {max(later):,} MiB", flush=True)
+            # Before the next one begins: else it would be measured beside this.
+            print(f"{f'  its {DAYS} days in archives, behind':34} {close_windows(stack, name):10,.0f} s", flush=True)

@@ -27,16 +27,41 @@ from .import_report import print_rows, print_voids
 
 
 class ImportJob(NamedTuple):
-    """One import. digest: of all that decides what rows become; voids: None: what no row names stays as it is."""
+    """One import. file, sql: one of them, and the other None; voids: None: what no row names stays as it is."""
 
     mapping: MappingOptions
+    reading: SourceOptions
     target: given.ImportTarget
-    state: Path
-    refused: Path
-    digest: str
+    file: str | None
+    sql: str | None
+    sql_url: str | None
+    state: Path | None
+    refused: Path | None
     voids: VoidOptions | None
     is_dry: bool
     is_restart: bool
+
+    @property
+    def beside(self) -> str:
+        """What the files of the import are named by. BadParameter where nothing names them."""
+        if self.file not in (None, "-"):
+            return str(self.file)
+        if self.state is None and not self.is_dry:
+            raise typer.BadParameter(
+                "stdin and --sql need a file in which to note how far the import is", param_hint="--state"
+            )
+        return str(self.state or "import")
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what rows become."""
+        return blake2b(repr((self.mapping, self.reading, self.target.replaces)).encode(), digest_size=16).hexdigest()
+
+    def open(self) -> Source:
+        """The rows. SourceFault."""
+        if self.file is not None:
+            return open_source(self.file, self.reading)
+        return query_source(str(self.sql_url), str(self.sql))
 
 
 def import_(
@@ -90,28 +115,20 @@ def import_(
         if voids is not None:
             raise typer.BadParameter("needs a FILE, or --sql", param_hint="--void-missing")
         return
-    beside = state if file in (None, "-") else file
-    if beside is None and not dry_run:
-        raise typer.BadParameter(
-            "stdin and --sql need a file in which to note how far the import is", param_hint="--state"
-        )
-    digest = blake2b(repr((rules, reading, replace)).encode(), digest_size=16).hexdigest()
-    try:
-        with closing(query_source(str(sql_url), sql) if file is None else open_source(file, reading)) as rows:  # type: ignore[arg-type]
-            job = ImportJob(
-                mapping=rules,
-                target=target,
-                state=state or Path(f"{beside}.import"),
-                refused=refused or Path(f"{beside or 'import'}.refused.{'ndjson' if rows.form is None else 'csv'}"),
-                digest=digest,
-                voids=voids,
-                is_dry=dry_run,
-                is_restart=restart,
-            )
-            is_clean = _import(rows, job)
-    except (SourceFault, ImportStop) as error:
-        raise FindingError(str(error)) from None
-    if not is_clean:
+    job = ImportJob(
+        mapping=rules,
+        reading=reading,
+        target=target,
+        file=file,
+        sql=sql,
+        sql_url=sql_url,
+        state=state,
+        refused=refused,
+        voids=voids,
+        is_dry=dry_run,
+        is_restart=restart,
+    )
+    if not _import(job):
         raise typer.Exit(1)
 
 
@@ -134,29 +151,33 @@ def _import_users(name: str, reading: SourceOptions, target: given.ImportTarget,
         raise FindingError(*(f"{name} line {one.row.line}: {one.code}: {one.reason}" for one in done.refusals))
 
 
-def _import(source: Source, job: ImportJob) -> bool:
-    """Imports a source, and reports. Whether nothing was refused. SourceFault, ImportStop; FindingError where missing
-    grants could not be voided."""
-    mapping = GrantMapping(job.mapping)
-    notes = None if job.is_dry else StateFile(job.state)
+def _import(job: ImportJob) -> bool:
+    """Imports a source, and reports. Whether nothing was refused. FindingError where it stopped, or where nothing could
+    be voided; BadParameter."""
+    mapping, beside = GrantMapping(job.mapping), job.beside
+    notes = None if job.is_dry else StateFile(job.state or Path(f"{beside}.import"))
     refusals: RefusalFile | None = None
     try:
-        if notes is None:
-            state = ImportState(source.identity, job.digest)
-        else:
-            state = notes.load(source.identity, job.digest, is_restart=job.is_restart)
-            refusals = RefusalFile(job.refused, source.form, size=state.refused_bytes)
-        if state.rows:
-            print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
-        outcome = asyncio.run(_run(source, mapping, job, state, notes, refusals))
+        with closing(job.open()) as source:
+            path = job.refused or Path(f"{beside}.refused.{'ndjson' if source.form is None else 'csv'}")
+            if notes is None:
+                state = ImportState(source.identity, job.digest)
+            else:
+                state = notes.load(source.identity, job.digest, is_restart=job.is_restart)
+                refusals = RefusalFile(path, source.form, size=state.refused_bytes)
+            if state.rows:
+                print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
+            outcome = asyncio.run(_run(source, mapping, job, state, notes, refusals))
         if notes is not None:
             notes.remove()
+    except (SourceFault, ImportStop) as error:
+        raise FindingError(str(error)) from None
     finally:
         if refusals is not None:
             refusals.close()
         if notes is not None:
             notes.close()
-    print_rows(state, mapping, job.refused, is_dry=job.is_dry)
+    print_rows(state, mapping, path, is_dry=job.is_dry)
     if job.voids is not None and outcome is not None:
         print_voids(job.voids, outcome, is_dry=job.is_dry)
         if outcome.obstacle:

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .access.cors import Cors
 from .endpoints import as_asgi
 from .handlers import Handlers
-from .http.bodies import problem_response
+from .http.bodies import header, problem_response
 from .model.errors import BadRequest, Internal, Invalid, MethodNotAllowed, NotFound, Problem, TooLarge
 from .routes import ROUTES
 
@@ -61,8 +62,9 @@ class FastPath:
     For all other routes it gives Starlette the path as it was sent, so that an encoded slash stays part of its segment.
     """
 
-    def __init__(self, app: ASGIApp, handlers: Handlers, live: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, handlers: Handlers, live: ASGIApp, cors: Cors) -> None:
         self._app = app
+        self._cors = cors
         self._live = live
         self._endpoints = {path: as_asgi(handler(handlers)) for _, path, _, handler in _HOT}
 
@@ -73,6 +75,14 @@ class FastPath:
             is_live = scope["type"] == "websocket" and scope["path"] == LIVE_PATH
             await (self._live if is_live else self._app)(scope, receive, send)
             return
+        origin = header(scope, b"origin")
+        if origin:
+            fields = self._cors.preflight(scope, origin)
+            if fields is not None:
+                await send({"type": "http.response.start", "status": 204, "headers": fields})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            send = self._cors.send_to(scope, origin, send)
         wrong = _wrong_query(scope["query_string"]) if scope["query_string"] else None
         if wrong is not None:
             await problem_response(scope, wrong)(scope, receive, send)

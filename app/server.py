@@ -30,9 +30,10 @@ from .logs import configure
 from .loops import forever
 from .model.address import parse_networks
 from .model.errors import Problem
+from .model.origins import frame_ancestors
 from .routes import ROUTES
 from .services import Services, build_services
-from .settings import read_settings
+from .settings import Settings, read_settings
 from .store.clock import TIME
 from .store.partitions import check_store
 from .task_end import complete, end_all
@@ -69,8 +70,7 @@ UVICORN: dict[str, Any] = {
     "timeout_worker_healthcheck": WORKER_ANSWER_S_MAX,
 }
 _POLICY = (
-    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; base-uri 'none'; form-action 'none'"
 )
 
 
@@ -79,7 +79,7 @@ class Server:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.handlers = build_handlers(services, openapi=openapi.serve, page=_page)
+        self.handlers = build_handlers(services, openapi=openapi.serve, page=_page_of(services.settings))
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -160,11 +160,16 @@ class Server:
         """The ASGI application."""
         app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=EXCEPTION_ANSWERS)
         app.router.redirect_slashes = False
-        return FastPath(app, self.handlers, self.services.live)
+        return FastPath(app, self.handlers, self.services.live, self.services.cors)
 
 
-async def _page(request: Request) -> Response:
-    return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY})
+def _page_of(settings: Settings) -> Endpoint:
+    headers = {"Content-Security-Policy": f"{_POLICY}; frame-ancestors {frame_ancestors(settings.frame_ancestors)};"}
+
+    async def page(request: Request) -> Response:
+        return FileResponse(WEB / "index.html", headers=headers)
+
+    return page
 
 
 def from_environment() -> ASGIApp:

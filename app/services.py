@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .access.client import address_of
 from .access.client_tokens import ClientTokens
+from .access.cors import Cors
 from .access.digest_key import read_digest_key
 from .access.keys import Keyring
 from .access.token_keys import read_token_keys
@@ -15,6 +16,7 @@ from .live.hub import Hub
 from .live.live_server import LiveServer
 from .live.websocket import LiveLimits
 from .model.micros import now_micros
+from .model.origins import parse_origins
 from .settings import Settings
 from .store.announcements import Announcer, apart
 from .store.apply import APPLY, StorageLimits
@@ -83,6 +85,7 @@ class Services:
     namespace_cache: NamespaceCache
     profile_cache: ProfileCache
     keyring: Keyring
+    cors: Cors
     ledger: Ledger
     committer: Committer
     acks: Acknowledgements
@@ -124,6 +127,7 @@ def build_services(
     batcher.subscribe_changes(namespace_cache.notice)
     batcher.subscribe_profiles(profile_cache.notice)
     namespace_cache.subscribe(profile_cache.forget_namespaces)
+    cors = Cors(parse_origins(settings.cors_origins), namespace_cache.is_open)
     client_tokens = ClientTokens(read_token_keys(settings), store_clock, deployment.deployment_id)
     keyring = Keyring(namespace_cache, settings.api_key, client_tokens)
     ledger = Ledger(postgres.writes)
@@ -146,13 +150,14 @@ def build_services(
         namespace_cache=namespace_cache,
         profile_cache=profile_cache,
         keyring=keyring,
+        cors=cors,
         ledger=ledger,
         committer=committer,
         acks=_acknowledgements(settings, committer, redis.waits, ledger),
         boards=boards,
         stats=stats,
         hub=hub,
-        live=LiveServer(hub, keyring, live_limits or _live_limits(settings, limits)),
+        live=LiveServer(hub, keyring, live_limits or _live_limits(settings, limits), cors),
     )
 
 

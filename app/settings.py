@@ -12,6 +12,7 @@ import msgspec
 
 from .model.address import parse_networks
 from .model.field_problem import explain
+from .model.origins import frame_ancestors, parse_origins
 from .model.postgres_url import check_postgres_url
 from .model.redis_url import parse_redis_url
 
@@ -95,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Sign client tokens: names of files with commas between, each with 32 random bytes in base64 (HS256) or a private
     #: Ed25519 key in PEM (EdDSA); the same for all servers. The first signs, all verify. `leaderboard dev` makes one.
     token_keys: str | None = None
+    #: Pages that may read answers, send keys and open WebSockets: origins with commas between (`https://game.example.com`;
+    #: `http://localhost:*`: any port). All pages read public namespaces without a key; `none`: not even these.
+    cors_origins: str = ""
+    #: Pages that may show the page of boards in a frame: `none`, or `self` and origins with commas between.
+    frame_ancestors: str = "none"
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
     #: WebSockets of a key, in each process; beyond them a new one is refused.
@@ -163,6 +169,8 @@ def _check_networks(text: str) -> None:
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "api_key": _check_api_key,
     "digest_key": _check_digest_key,
+    "cors_origins": parse_origins,
+    "frame_ancestors": frame_ancestors,
     "redis_url": parse_redis_url,
     "postgres_url": check_postgres_url,
     "trusted_proxies": _check_networks,

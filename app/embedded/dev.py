@@ -26,6 +26,8 @@ MIGRATE_S_MAX = 120.0
 #: Seconds after the first Ctrl-C within which another one is ignored: a terminal may send one twice. Later ones mean
 #: to hurry.
 HURRY_AFTER_S = 0.5
+#: Whose pages may use a server that is being tried out.
+_LOCAL_PAGES = "http://localhost:*,http://127.0.0.1:*"
 
 
 class UsageError(Exception):
@@ -159,6 +161,8 @@ class Dev:
             "LEADERBOARD_DATA_DIR": str(self._folder.path),
             "LEADERBOARD_WEBHOOK_KEY": os.environ.get("LEADERBOARD_WEBHOOK_KEY", str(self._folder.webhook_key())),
             "LEADERBOARD_TOKEN_KEYS": os.environ.get("LEADERBOARD_TOKEN_KEYS", str(self._folder.token_key())),
+            # A page that is being written comes from a server of its own on this machine.
+            "LEADERBOARD_CORS_ORIGINS": os.environ.get("LEADERBOARD_CORS_ORIGINS", _LOCAL_PAGES),
             "LEADERBOARD_WEBHOOK_LOOPBACK": os.environ.get("LEADERBOARD_WEBHOOK_LOOPBACK", "on"),
             "LEADERBOARD_QUOTAS": os.environ.get("LEADERBOARD_QUOTAS", "off"),
             "LEADERBOARD_RECOVER": "off" if os.environ.get("LEADERBOARD_RECOVER") == "off" else "own",

@@ -3,10 +3,13 @@
 from starlette.types import Receive, Scope, Send
 
 from ..access.client import address_of
+from ..access.cors import Cors
 from ..access.keys import Keyring
 from ..drivers.caller import CALLER, stranger
+from ..http.bodies import problem_response
 from ..http.connections import CONNECTION
 from ..metrics import LIVE_CONNECTIONS
+from ..model.errors import Problem
 from . import protocol
 from .client_quota import ClientQuota
 from .connection_sweep import LiveSweep
@@ -19,8 +22,9 @@ from .websocket_protocol import LiveProtocol
 class LiveServer:
     """Every live connection of a process; an ASGI application for WebSockets."""
 
-    def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, drain_ms: int = 1_000) -> None:
+    def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, cors: Cors, drain_ms: int = 1_000) -> None:
         self._hub = hub
+        self._cors = cors
         self._keyring = keyring
         self._limits = limits
         self._drain_ms = drain_ms
@@ -40,6 +44,11 @@ class LiveServer:
         CALLER.set(stranger(address))
         chosen = next((name for name in scope["subprotocols"] if name in (protocol.JSON, protocol.MSGPACK)), None)
         await receive()
+        try:
+            self._cors.check_socket(scope)
+        except Problem as problem:
+            await problem_response(scope, problem)(scope, receive, send)
+            return
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
         socket: LiveProtocol = scope["state"][CONNECTION]
         socket.forget_head()

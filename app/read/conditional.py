@@ -64,7 +64,7 @@ def matches(if_none_match: str, tag: str) -> bool:
 def _head(namespace: Namespace | None, tag: str, is_heavy: bool) -> list[tuple[bytes, bytes]]:
     who = "public" if namespace is not None and namespace.is_public and namespace.rules.mode != "shadow" else "private"
     how = f"max-age={_FRESH_S}, stale-while-revalidate={_STALE_S}" if is_heavy else "no-cache"
-    return [(b"etag", tag.encode()), (b"cache-control", f"{who}, {how}".encode()), (b"vary", b"Accept")]
+    return [(b"etag", tag.encode()), (b"cache-control", f"{who}, {how}".encode()), (b"vary", b"Accept, Origin")]
 
 
 def render(namespace: Namespace | None, tag: str, is_heavy: bool, body: bytes, media: str) -> RenderedAnswer:

@@ -69,7 +69,7 @@ def grants_answer(request: Request, namespace: Namespace, body: Mapping[str, Any
     grants: Sequence[Mapping[str, Any]] = body["grants"]
     names = (*_GRANT[1:], *_STATE)
     rows = [(namespace.name, *(grant.get(name) for name in names)) for grant in grants]
-    headers = {**_page_headers(body), "Vary": "Accept"}
+    headers = {**_page_headers(body), "Vary": "Accept, Origin"}
     return Response(csv_lines([(_GRANT[0], *names), *rows]), 200, headers, _MEDIA)
 
 

@@ -127,6 +127,11 @@ class NamespaceCache:
         """A namespace, if it is cached. Does not wait."""
         return self._namespaces.get(name)
 
+    def is_open(self, name: str) -> bool:
+        """Whether a name is known to be that of a namespace whose boards everybody may read. Does not wait."""
+        namespace = self._namespaces.get(name)
+        return namespace is not None and namespace.is_public and namespace.rules.mode != "shadow"
+
     async def namespace(self, name: str) -> Namespace:
         """A namespace by name. NamespaceNotFound, StoreUnavailable.
 

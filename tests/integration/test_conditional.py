@@ -98,7 +98,7 @@ def test_who_may_keep_it_and_how_long(crowded: Space) -> None:
     assert set(control.values()) == {"private, no-cache"}
     crowded.put(accept_past=None, visibility="public")
     assert ask(crowded, "boards/all").headers["cache-control"] == "public, no-cache"
-    assert ask(crowded, "boards/all").headers["vary"] == "Accept"
+    assert ask(crowded, "boards/all").headers["vary"] == "Accept, Origin"
     assert ask(crowded, "boards/all/random").headers["cache-control"] == "no-store"
     assert "etag" not in ask(crowded, "boards/all/random").headers
     assert "etag" not in ask(crowded, "boards/all/at/99").headers

@@ -17,6 +17,7 @@ from app.services import build_services
 from app.settings import Settings
 
 DOCUMENT = document()
+NO_FIELDS: dict[str, Any] = {"query_string": b"", "headers": []}
 
 
 def server() -> Server:
@@ -48,7 +49,7 @@ def test_what_is_watched_is_judged_elsewhere() -> None:
     async def other(scope: Any, receive: Any, send: Any) -> None:
         pass
 
-    front = FastPath(other, server().handlers, live)
+    front = FastPath(other, server().handlers, live, server().services.cors)
     for path in ("/v1/live", "/v1/live/", "/v1/lives", "/", "/v1/namespaces/race/grants"):
         asyncio.run(front({"type": "websocket", "path": path}, None, None))  # type: ignore[arg-type]
     assert taken == ["/v1/live"]
@@ -150,9 +151,16 @@ def test_the_fast_path_takes_hot_routes_alone(method: str, path: str, hot: Any) 
 
         return endpoint
 
-    front = FastPath(behind, server().handlers, behind)
+    front = FastPath(behind, server().handlers, behind, server().services.cors)
     front._endpoints = {route.path: endpoint_of(route.path) for route in ROUTES if route.is_hot}
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+    }
     for _ in range(2):
         asyncio.run(front(scope, None, None))  # type: ignore[arg-type]
     assert seen == [hot, hot]
@@ -167,10 +175,17 @@ def test_parameters_of_one_request_are_not_those_of_the_next() -> None:
         seen.append(dict(scope["path_params"]))
         scope["path_params"]["namespace"] = "spoilt"
 
-    front = FastPath(endpoint, server().handlers, endpoint)
+    front = FastPath(endpoint, server().handlers, endpoint, server().services.cors)
     front._endpoints = dict.fromkeys(front._endpoints, endpoint)
     path = "/v1/namespaces/race/grants"
     for _ in range(2):
-        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [],
+        }
         asyncio.run(front(scope, None, None))  # type: ignore[arg-type]
     assert seen == [{"namespace": "race"}] * 2

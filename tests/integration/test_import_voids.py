@@ -1,13 +1,16 @@
 """`leaderboard import --void-missing`: what counts on the server and is in no row is voided."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.transfer import import_voids
+from app.transfer.import_client import ImportClient, ImportStop, MemberResult
 from tests.support.checked_deployment import verify
-from tests.support.import_run import import_here, scores
+from tests.support.import_run import import_here, rows_done, scores
 
 HEAD = "grant_id,user_id,amount,source,granted_at"
 SINCE = ("--since", "2019-01-01")
@@ -103,6 +106,28 @@ def test_a_grant_without_an_id_that_was_edited_in_the_dump_takes_the_place_of_th
     path.write_text("user_id,amount,granted_at\nann,5,2019-03-02T00:00:00Z\nann,2,2019-03-03T00:00:00Z\n")
     assert import_here(live_server, *flags, "--void-missing", "--yes").lines[-1] == "1 voided"
     assert scores(api, space) == {"ann": 7}
+
+
+def test_a_run_that_stopped_while_it_voided_goes_on(
+    live_server: Any, api: httpx.Client, space: str, nightly: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correct, calls = ImportClient.correct, iter(range(100))
+
+    async def stop_at_the_second(client: ImportClient, path: str, corrections: Sequence[bytes]) -> list[MemberResult]:
+        if next(calls) == 1:
+            raise ImportStop("away")
+        return await correct(client, path, corrections)
+
+    monkeypatch.setattr(import_voids, "VOIDS_A_REQUEST", 1)
+    monkeypatch.setattr(ImportClient, "correct", stop_at_the_second)
+    flags = (nightly, "--namespace", space, *SINCE, "--source", "old", "--void-missing", "--confirm", "3")
+    before, state = scores(api, space), nightly.with_name("rows.csv.import")
+    stopped = import_here(live_server, *flags)
+    assert (stopped.code, "away" in stopped.stderr, rows_done(state)) == (1, True, 7)
+    live_server.wait_flushed()
+    done = import_here(live_server, *flags)
+    assert (done.code, done.lines[-1], state.exists()) == (0, "2 voided", False)
+    assert scores(api, space)["u1"] == before["u1"] - (1 + 4 + 7)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from .write.acknowledgements import LEVELS
 #: What the service is, for people who read the document.
 ABOUT = "A realtime leaderboard server on Redis whose every number can be proven from an append-only ledger."
 
+#: What a request shows to be known.
+BEARER = "An API key, or a client token of `POST /v1/tokens`, which only reads. Public namespaces are read without."
+
 
 @cache
 def document() -> dict[str, Any]:
@@ -29,7 +32,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
         "security": [{"key": []}, {}],
     }

@@ -9,6 +9,7 @@ import structlog
 import typer
 import uvicorn
 
+from ..access.token_keys import read_token_keys
 from ..admin.store_agreement import find_partitions
 from ..logs import configure
 from ..server import UVICORN, from_environment
@@ -25,6 +26,7 @@ def serve(
     """The server: REST and WebSocket."""
     settings = read_settings(host=host, port=port, workers=workers)
     configure(settings.log_level)
+    read_token_keys(settings)
     _check_port(settings)
     asyncio.run(find_partitions(settings))
     log.info("serve starts", address=f"{settings.host}:{settings.port}", workers=settings.workers)

@@ -7,6 +7,7 @@ import typer
 
 from ..access.digest_key import digest_key_path
 from ..access.secret_box import read_secret_box
+from ..access.token_keys import read_token_keys
 from ..admin import migrate as migration
 from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.migrations import FormatRefused
@@ -74,6 +75,7 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
         differences = await check_together(link, postgres)
         await find_chain(settings, postgres)
         read_secret_box(settings)
+        read_token_keys(settings)
     except (RedisRefused, FormatRefused, SettingsError, StoreUnavailable) as error:
         if not faults:
             raise

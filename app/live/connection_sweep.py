@@ -1,7 +1,8 @@
-"""The open WebSockets of a process: who is late, and who has heard nothing for long. One loop looks, so none of them
-needs a timer of its own."""
+"""The open WebSockets of a process: who is late, who has heard nothing for long, and whose client token is over. One
+loop looks, so none of them needs a timer of its own."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
 from ..metrics import LIVE_FRAMES
@@ -27,10 +28,19 @@ class Swept(Protocol):
         """Asks the client to come back, and ends it."""
 
 
-class LiveSweep:
-    """All of them. waiting: those that must do something by a time; frames: sent to subscriptions, not yet told."""
+class Expiring(Protocol):
+    """The viewer behind a connection."""
 
-    def __init__(self) -> None:
+    def check_expiry(self) -> None:
+        """Ends the connection if its client token is over. O(1)."""
+
+
+class LiveSweep:
+    """All of them. waiting: those that must do something by a time; frames: sent to subscriptions, not yet told;
+    viewers: of all connections, whose client tokens may end."""
+
+    def __init__(self, viewers: Collection[Expiring] = ()) -> None:
+        self._viewers = viewers
         self.open: set[Swept] = set()
         self.waiting: set[Swept] = set()
         self.frames = 0
@@ -55,4 +65,9 @@ class LiveSweep:
         for first in range(0, len(everyone), _LOOKED_MAX):
             for connection in everyone[first : first + _LOOKED_MAX]:
                 connection.check_silence()
+            await asyncio.sleep(0)
+        viewers = list(self._viewers)
+        for first in range(0, len(viewers), _LOOKED_MAX):
+            for viewer in viewers[first : first + _LOOKED_MAX]:
+                viewer.check_expiry()
             await asyncio.sleep(0)

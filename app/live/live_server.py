@@ -36,7 +36,7 @@ class LiveServer:
             anonymous_max=limits.anonymous_sockets_max,
         )
         self._draining = False
-        self.sweep = LiveSweep()
+        self.sweep = LiveSweep(hub.viewers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection until it ends."""

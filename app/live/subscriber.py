@@ -72,11 +72,10 @@ class Viewer:
         except Unauthorized:
             self._revoke()
 
-    def check_expiry(self) -> bool:
-        """Sets `revoked` if the client token is over; returns whether it is. O(1)."""
+    def check_expiry(self) -> None:
+        """Sets `revoked` if the client token is over. O(1)."""
         if self._keyring.has_expired(self._principal) and not self.revoked:
             self._revoke()
-        return self.revoked
 
     def _revoke(self) -> None:
         self.revoked = True

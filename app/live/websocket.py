@@ -169,9 +169,7 @@ class LiveConnection:
             self._end(CloseCode.TOO_SLOW, "too slow")
 
     def check_silence(self) -> None:
-        """Sends a ping if nothing was sent for SILENCE_S; ends the connection if its client token is over."""
-        if self._viewer.check_expiry():
-            return
+        """Sends a ping if nothing was sent for SILENCE_S."""
         self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
         self._is_silent = True
         if self._silent_s >= SILENCE_S and self._socket.is_clear:

@@ -203,3 +203,15 @@ def test_no_log_shows_a_token(live_server: Stack, maker: str, space: str) -> Non
     logs = [file for file in live_server.folder.rglob("*.log") if file.is_file()]
     assert logs
     assert not [file for file in logs if token[:60] in file.read_text(errors="replace")]
+
+
+@pytest.mark.parametrize("verb", ["checkconfig", "serve"])
+def test_a_file_that_holds_no_key_is_named_before_anything_starts(live_server: Stack, verb: str) -> None:
+    files = live_server.extra["LEADERBOARD_TOKEN_KEYS"]
+    live_server.extra["LEADERBOARD_TOKEN_KEYS"] = f"{files},/nowhere/at/all"
+    try:
+        checked = live_server.run(verb)
+    finally:
+        live_server.extra["LEADERBOARD_TOKEN_KEYS"] = files
+    assert checked.returncode == 2
+    assert checked.stderr.splitlines()[-1] == "leaderboard: LEADERBOARD_TOKEN_KEYS: file 2 cannot be read"

@@ -31,7 +31,7 @@ class ImportLeases:
         namespace, name, principal = await self._where(request)
         lease = namespace.id, name, principal.id, LEASE_S
         row = await self._postgres.fetch_one("renew_import_lease", *lease) or await self._begin(lease)
-        return answer(request, {"id": name, "namespace": namespace.name, "until": row["until"]})
+        return answer(request, {"id": name, "namespace": namespace.name, **row})
 
     async def _begin(self, lease: tuple[int, str, str, int]) -> asyncpg.Record:
         async with self._postgres.transaction() as fetch:

@@ -117,12 +117,13 @@ class ImportClient:
                 raise ImportStop(f"{cause}; gave up after {patience_s:.0f} s")
             pause = await self._rest(pause, answer)
 
-    async def tell(self, method: str, path: str) -> bool:
-        """One request that is not sent again. Whether the server did it."""
+    async def tell(self, method: str, path: str) -> httpx.Response | None:
+        """What is answered to one request that is not sent again; None if the server did not do it."""
         try:
-            return (await self._client.request(method, path)).is_success
+            answer = await self._client.request(method, path)
         except httpx.RequestError:
-            return False
+            return None
+        return answer if answer.is_success else None
 
     def read(self, decode: Callable[[bytes], T], answer: httpx.Response) -> T:
         """What an answer holds that says that all went well. ImportStop: something else answers there."""

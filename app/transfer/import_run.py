@@ -80,7 +80,9 @@ class ImportRun:
         self._position = position
         self._in_flight_max = in_flight
         self._query = {"backfill": "true", **({"dry_run": "true"} if is_dry else {})}
-        self._leases = ImportLeases(client, is_dry=is_dry)
+        if not state.rows:
+            state.instances.clear()  # All rows are sent: none can be missing in another namespace.
+        self._leases = ImportLeases(client, state.instances, is_dry=is_dry)
         self._replacement = Replacement(client, mapping.namespace) if replaces and not is_dry else None
         self._known: set[str] = set()
         self._is_in_order = False
@@ -98,6 +100,8 @@ class ImportRun:
         try:
             if self._namespace is not None:
                 await self._look_at(self._namespace)
+            for name in self._state.instances.keys() - self._known:
+                await self._look_at(name)
             # The first portion is small: the first refusals show at once, and the names of namespaces come with it.
             reading = self._read(BATCH_ROWS_MAX)
             while (portion := await reading) is not None:
@@ -149,7 +153,7 @@ class ImportRun:
             is_free = rules.aggregation in _ANY_ORDER and rules.tie_break == "none"
             self._is_in_order = self._is_in_order or not is_free
             await self._leases.begin(name)
-        elif name == self._namespace:
+        elif name == self._namespace or name in self._state.instances:
             raise ImportStop(problem_of(answer))
 
     async def _send(self, batch: Batch) -> list[MemberResult]:
@@ -173,7 +177,8 @@ class ImportRun:
             self._complete(batch.portion)
 
     def _complete(self, portion: Portion) -> None:
-        """Counts a portion. SourceFault."""
+        """Counts a portion. SourceFault; ImportStop if its rows went elsewhere than those before."""
+        self._leases.check()
         self._counts.update(self._portion_counts)
         self._portion_counts.clear()
         self._counts["left_out"] += portion.left_out

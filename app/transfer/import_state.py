@@ -24,7 +24,8 @@ class Refusals(msgspec.Struct):
 
 class ImportState(msgspec.Struct):
     """rows: rows of the source that are done, from its beginning. refused_bytes: of the file of refused rows. options:
-    a digest of what the rows become. counts: rows by what became of them; reasons: refused ones by code."""
+    a digest of what the rows become. counts: rows by what became of them; reasons: refused ones by code. instances: by
+    name, into which namespace of that name rows were imported."""
 
     source: SourceIdentity
     options: str
@@ -32,6 +33,7 @@ class ImportState(msgspec.Struct):
     refused_bytes: int = 0
     counts: dict[str, int] = {}
     reasons: dict[str, Refusals] = {}
+    instances: dict[str, str] = {}
     format: int = FORMAT
 
 

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from app.model.entry import LogEntry
-from app.persist.ledger_row import unpack
+from app.model.entry import LogEntry, PlannedEntry
+from app.model.grant import Grant, plan
+from app.model.ledger_chain import LedgerChain
+from app.model.namespace import Namespace, Rules
+from app.persist.ledger_row import LedgerRow, unpack
+from app.persist.row_chain import chain_records
 from app.store import fields
 
+_AT = 1_790_000_000_000_000
 MIGRATIONS = Path(__file__).parents[2] / "app/store/migrations"
 #: By the name of a file, the beginning of its digest.
 RELEASED_MIGRATIONS: dict[str, str] = {
@@ -117,6 +122,31 @@ def test_an_entry_of_an_earlier_release_is_read() -> None:
     assert unpack(bytes.fromhex(PACKED_FULL)) == FULL
     few = unpack(msgspec.msgpack.encode(msgspec.msgpack.decode(bytes.fromhex(PACKED_FULL))[:15]))
     assert (few.original, few.opening) == (None, False)
+
+
+def _planned(opening: bool) -> PlannedEntry:
+    amount, at = msgspec.Raw(b"5"), msgspec.Raw(b'"2026-09-21T10:00:00Z"')
+    grant = Grant("g1", "ann", amount, category="red", granted_at=at, opening=opening)
+    return plan(grant, Namespace(7, "n", 0, 1, Rules(accept_past=None)), _AT)
+
+
+def _hash_of_row(entry: PlannedEntry, body: LogEntry) -> bytes:
+    row = LedgerRow(0, 1, 2, entry.content, entry.log_bytes, _AT, 5, 5, False, body)
+    return chain_records(LedgerChain(b"key"), 0, bytes(16), [row], {"ann": 1})[1]
+
+
+def test_a_grant_has_the_digest_and_its_row_the_hash_that_0_2_0_made() -> None:
+    """So a retry is known across releases, and an old chain of hashes goes on."""
+    entry = _planned(opening=False)
+    assert entry.content.hex() == "88fdfc6779bee02dc2909b0bdd063de8"
+    assert _hash_of_row(entry, entry.body).hex() == "db3b92e942dc4a3d1c3f76cbe317b666"
+
+
+def test_what_was_added_since_is_covered_where_it_is_true() -> None:
+    entry = _planned(opening=True)
+    assert entry.content != _planned(opening=False).content
+    unmarked = msgspec.structs.replace(entry.body, opening=False)
+    assert _hash_of_row(entry, unmarked) != _hash_of_row(entry, entry.body)
 
 
 def test_an_entry_of_a_later_release_is_read() -> None:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ import typer
 
 from ..model.errors import Invalid
 from ..model.zone import check_zone
-from ..transfer.import_mapping import GRANT_FIELDS, MappingOptions
+from ..transfer.import_mapping import GRANT_FIELDS, OPENING, MappingOptions
 from ..transfer.import_times import EPOCH_FORMATS, moment_of
 from ..transfer.import_voids import VoidOptions
 from ..transfer.source import SourceOptions
@@ -150,12 +150,15 @@ def voids_of(
         if source is not None or most is not None or is_confirmed:
             raise typer.BadParameter("--source, --confirm and --yes are of it alone", param_hint=hint)
         return None
-    source = source or mapping.constants.get("source")
-    if mapping.namespace is None or mapping.since is None or source is None:
+    source, since, until = source or mapping.constants.get("source"), mapping.since, mapping.until
+    if mapping.opening is not None:
+        source, since = source or OPENING, datetime.fromisoformat(mapping.opening)
+        until = since + timedelta(microseconds=1)
+    if mapping.namespace is None or since is None or source is None:
         raise typer.BadParameter("needs --namespace, --since and --source", param_hint=hint)
     if most is None and not is_confirmed and not is_dry:
         raise typer.BadParameter("run it with --dry-run first, then with --confirm N, or with --yes", param_hint=hint)
-    return VoidOptions(source, mapping.since, mapping.until, None if is_confirmed else most)
+    return VoidOptions(source, since, until, None if is_confirmed else most)
 
 
 def _pairs(flag: str, first: dict[str, str], texts: list[str] | None) -> dict[str, str]:

@@ -29,7 +29,7 @@ _PLACE = re.compile(r"{([^{}]+)}")
 _TRUE, _FALSE = frozenset(("true", "t", "1", "yes")), frozenset(("false", "f", "0", "no", ""))
 _NULL, _OFF = b"null", msgspec.Raw(b"false")
 #: The source of an opening balance that names none, and the column of its amount where no other one is named.
-_OPENING, _SCORE = "opening", "score"
+OPENING, _SCORE = "opening", "score"
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -140,7 +140,7 @@ class GrantMapping:
     def _make_opening(self, fields: Mapping[str, Value], grant: dict[str, Any]) -> None:
         """Makes the grant the total of its row, which may stand in a column `score`."""
         grant |= {"granted_at": self._options.opening, "opening": True}
-        grant.setdefault("source", _OPENING)
+        grant.setdefault("source", OPENING)
         score = value_at(fields, _SCORE)
         if "amount" not in grant and score is not None:
             _put(grant, "amount", score)

@@ -73,6 +73,24 @@ def test_totals_are_brought_up_to_date(live_server: Any, api: httpx.Client, spac
     assert scores(api, space, "2020-12") == {}
 
 
+def test_totals_of_users_who_are_gone_are_voided(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path
+) -> None:
+    rows = tmp_path / "totals.csv"
+    rows.write_text("user_id,score\nann,700\nbob,5\n")
+    flags = (rows, "--namespace", space, "--opening", "2020-12-31")
+    assert import_here(live_server, *flags).counts["new"] == 2
+    event = {"grant_id": "g1", "user_id": "bob", "amount": 1}
+    assert api.post(f"/v1/namespaces/{space}/grants", json=event).status_code == 201
+    live_server.wait_flushed()
+    rows.write_text("user_id,score\nann,700\n")
+    dry = import_here(live_server, *flags, "--void-missing", "--dry-run")
+    assert "void them with --confirm 1" in dry.lines, dry.stdout + dry.stderr
+    done = import_here(live_server, *flags, "--void-missing", "--confirm", "1")
+    assert (done.code, done.lines[-1]) == (0, "1 voided")
+    assert scores(api, space) == {"ann": 700, "bob": 1}
+
+
 def test_no_replacement_makes_a_grant_an_opening_balance(
     live_server: Any, api: httpx.Client, space: str, tmp_path: Path
 ) -> None:

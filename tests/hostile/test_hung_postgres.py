@@ -45,10 +45,10 @@ WRITES: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/v1/webhooks/{id}"): ("/v1/webhooks/w", None),
     ("POST", "/v1/webhooks/{id}/resend"): ("/v1/webhooks/w/resend", {"state": "dead"}),
 }
-#: Routes that only read, and those that write into Redis alone.
+#: Routes that only read or sign, and those that write into Redis alone.
 WITHOUT_POSTGRES = {
     *(("POST", "/v1/grants"), ("POST", "/v1/namespaces/{namespace}/grants")),
-    *(("POST", "/v1/stats"), ("POST", "/v1/boards")),
+    *(("POST", "/v1/stats"), ("POST", "/v1/boards"), ("POST", "/v1/tokens")),
     *(("POST", f"/v1/namespaces/{{namespace}}/{name}") for name in ("totals", "ranks", "activity")),
 }
 

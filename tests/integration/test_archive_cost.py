@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from math import isclose
 from statistics import pstdev
 from typing import Any
@@ -136,3 +137,42 @@ def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack:
         hiding.commit()
         space.seal(DAY)
         assert space.scores() == {"ann": 5}
+
+
+def test_entries_behind_many_seals_look_up_their_own(own_stack: Any) -> None:
+    """A history that comes in behind closed windows has thousands of entries in a transaction, and its namespace a seal
+    for each day of years."""
+    entries, seals = 1_000, 1_000
+
+    async def rows_at_most(namespace_id: int) -> int:
+        connection = await asyncpg.connect(own_stack.postgres.url, server_settings=PLANNER_SETTINGS)
+        try:
+            await connection.execute(
+                """INSERT INTO seals SELECT $1, 'day:' || i, l.partition, 1, 0, now(), now()
+                   FROM generate_series(1, $2::int) AS i, (SELECT partition FROM ledger LIMIT 1) AS l""",
+                namespace_id,
+                seals,
+            )
+            places = await connection.fetch("SELECT partition, epoch, seq FROM ledger WHERE kind = 'grant'")
+            assert len(places) == entries
+            plan = await connection.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {queries()['add_pending_archive_updates']}",
+                *map(list, zip(*places, strict=True)),
+            )
+        finally:
+            await connection.close()
+        return max(rows_of(json.loads(plan)[0]["Plan"]))
+
+    with own_stack.client() as api:
+        space = Space(own_stack, api, "space")
+        grants = [{"grant_id": f"g{i}", "user_id": f"u{i}", "amount": 1} for i in range(entries)]
+        assert api.post(f"{space.url}/grants", json=grants).json()["applied"] == entries
+        own_stack.wait_flushed()
+        assert asyncio.run(rows_at_most(space.id)) < 20 * entries
+
+
+def rows_of(plan: dict[str, Any]) -> Iterator[int]:
+    """How many rows each node of a plan made."""
+    yield int(plan["Actual Rows"] * plan["Actual Loops"])
+    for part in plan.get("Plans", ()):
+        yield from rows_of(part)

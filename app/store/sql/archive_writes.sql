@@ -1,11 +1,14 @@
 -- name: add_pending_archive_updates
--- Of entries, given by their places, the closed windows in which their grants lie or lay before. O(entries × log n).
+-- Of entries, given by their places, the closed windows in which their grants lie or lay before. OFFSET 0 has them looked
+-- up for each entry: an import has thousands of them in a transaction, and its namespace thousands of seals. O(entries × log n).
 INSERT INTO pending_archive_updates (namespace_id, "window", user_number, partition, seq)
 SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq
 FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq)
 JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq AND l.partition = ANY($1)
 -- include: replaced_by_row (partition = ANY($1))
-JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
+CROSS JOIN LATERAL (
+    SELECT namespace_id, "window" FROM seals
+    WHERE namespace_id = l.namespace_id AND "window" = ANY(l.windows || b.windows) AND seq < l.seq OFFSET 0) AS s
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 

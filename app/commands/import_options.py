@@ -30,7 +30,7 @@ Constants = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="A field that is the same in each row.")
 ]
 MappingFile = Annotated[
-    Path | None, typer.Option(help="A TOML with [map], [set] and the options of their names; flags beat it.")
+    Path | None, typer.Option(help="A TOML with \\[map], \\[set] and the options of their names; flags beat it.")
 ]
 Form = Annotated[str | None, typer.Option("--format", help="ndjson, csv, json or parquet; else by the first bytes.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab |.")]

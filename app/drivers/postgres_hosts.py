@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from ..model.postgres_url import target_of, urls_of_hosts
+from .postgres_connection import PostgresConnection
 from .store_contact import address_of
 
 #: How a host fails that another one may stand in for: it is away, it starts or ends, it is a standby.
@@ -33,6 +34,7 @@ class PostgresHosts:
         `asyncpg.connect` takes them. NoWritableHost; where none answers the last one's error; asyncpg's other errors.
         O(hosts)."""
         until = monotonic() + timeout
+        options["connection_class"] = PostgresConnection
         failures: dict[int, BaseException] = {}
         order = [*range(self._last, len(self._urls)), *range(self._last)]
         for tried, host in enumerate(order):

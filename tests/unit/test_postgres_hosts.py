@@ -10,6 +10,7 @@ import asyncpg
 import psycopg.conninfo
 import pytest
 
+from app.drivers.postgres_connection import PostgresConnection
 from app.drivers.postgres_hosts import NoWritableHost, PostgresHosts
 from app.model.postgres_url import check_postgres_url, libpq_url
 from app.settings import SettingsError, read_settings
@@ -26,7 +27,8 @@ class Servers:
         self.calls: list[tuple[str, float, str]] = []
         monkeypatch.setattr(asyncpg, "connect", self.connect)
 
-    async def connect(self, url: str, *, timeout: float, target_session_attrs: str) -> object:
+    async def connect(self, url: str, *, timeout: float, target_session_attrs: str, connection_class: type) -> object:
+        assert connection_class is PostgresConnection
         address = urlsplit(url).hostname or ""
         self.calls.append((address, round(timeout, 1), target_session_attrs))
         answer = self.hosts[address]

@@ -13,6 +13,7 @@ from .admin.user_handlers import UserHandlers, user_rate_limit
 from .admin.visibility_intents import VisibilityIntents
 from .endpoints import Endpoint
 from .health import Health
+from .live.event_stream_handler import EventStreamHandler
 from .read.activity import ActivityHandlers
 from .read.authorizer import ReadAuthorizer
 from .read.board_handlers import BoardHandlers
@@ -51,6 +52,7 @@ class Handlers:
     boards: BoardHandlers
     questions: BoardQuestions
     stats: StatsHandlers
+    event_streams: EventStreamHandler
     bulk: BulkHandlers
     totals: TotalsHandlers
     grant_history: GrantHistory
@@ -96,6 +98,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
             boards=s.boards, authorizer=authorizer, cache=cache, profiles=s.profile_cache, clock=s.clock
         ),
         stats=stats,
+        event_streams=EventStreamHandler(hub=s.hub, live=s.live, namespace_cache=s.namespace_cache, keyring=s.keyring),
         bulk=BulkHandlers(boards=s.boards, stats=stats, authorizer=authorizer, profiles=s.profile_cache, clock=s.clock),
         totals=TotalsHandlers(s.batcher, authorizer),
         grant_history=GrantHistory(postgres=s.postgres, batcher=s.batcher, authorizer=authorizer, clock=s.clock),

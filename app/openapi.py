@@ -40,6 +40,8 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     answers = {status: _answer(route.summary, None if status == "204" else route.answer) for status in route.statuses}
+    if route.is_stream:
+        answers["200"]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
     if route.has_csv:
         answers["200"]["content"][CSV] = {"schema": {"type": "string"}}
     if route.has_etag:
@@ -48,7 +50,8 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "parameters": [_parameter(name, "path") | {"required": True} for name in route.parameters]
-        + [_parameter(name, "query") for name in route.query],
+        + [_parameter(name, "query") for name in route.query]
+        + ([_parameter("Last-Event-ID", "header")] if route.is_stream else []),
         "responses": {**answers, "default": {"description": "A problem", "content": problem}},
     }
     if route.body is not None:

@@ -62,7 +62,7 @@ class Route(NamedTuple):
     handler: a function of a Request, or an object that is an ASGI application. query: names of its parameters.
     answer: the schema of every status but 204, which has no body. has_etag: whether it takes If-None-Match.
     has_csv: whether it answers text/csv, too. is_hot: the fast path answers it, so the handler is an ASGI application.
-    is_described: whether OpenAPI names it.
+    is_described: whether OpenAPI names it. is_stream: it answers text/event-stream, without an end.
     """
 
     method: str
@@ -78,6 +78,7 @@ class Route(NamedTuple):
     has_csv: bool = False
     is_hot: bool = False
     is_described: bool = True
+    is_stream: bool = False
 
     @property
     def parameters(self) -> list[str]:
@@ -128,6 +129,9 @@ ROUTES = (
     Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
           "Its statistics", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
           answer=BOARD_STATS, has_etag=True),
+    Route("GET", f"{_BOARD}/events", _PUBLIC, lambda h: ScopeEndpoint(h.event_streams.get),
+          "The board, and then each change of it, as Server-Sent Events",
+          query=("limit", "around", "radius", "user", "stats", "category"), is_stream=True),
     Route("GET", "/v1/stats", _PUBLIC_EACH, lambda h: h.stats.everywhere,
           "The statistics of many namespaces", query=("prefix", "window", "band"),
           answer=object_of(namespaces=list_of(RANKED_STATS))),

@@ -23,8 +23,8 @@ from .drivers.store_contact import log_outages
 from .endpoints import Endpoint, method_route
 from .fast_path import EXCEPTION_ANSWERS, FastPath
 from .handlers import build_handlers
+from .http.answer_stream import StreamProtocol
 from .http.connections import CONNECTIONS, ConnectionLimits, connections_max
-from .http.protocol import HttpProtocol
 from .live.websocket_protocol import DRAIN, LiveProtocol
 from .logs import configure
 from .loops import forever
@@ -57,7 +57,7 @@ WORKER_ANSWER_S_MAX = 30
 # uvicorn's options. Its own keep-alive time and limit of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
-    "http": HttpProtocol,
+    "http": StreamProtocol,
     "ws": LiveProtocol,
     "ws_max_size": 64 * 1024,
     "ws_per_message_deflate": False,

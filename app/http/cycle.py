@@ -15,6 +15,8 @@ from .connections import ANSWER
 
 _ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
 _WITHOUT_BODY = frozenset({204, 304})
+#: The length of a body that ends with its connection.
+_UNKNOWN = -1
 
 
 class Cycle(RequestResponseCycle):
@@ -94,9 +96,12 @@ class Cycle(RequestResponseCycle):
         if self.scope["method"] == "HEAD":
             self.chunked_encoding, length = False, 0
         elif length is None and status not in _WITHOUT_BODY:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-            count += 1
+            if self.scope.get("http_version") == "1.0":  # It knows no chunks: the connection's end is the body's.
+                length = _UNKNOWN
+            else:
+                self.chunked_encoding = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+                count += 1
         self.expected_content_length = length or 0
         if not is_stated:
             lines.append(b"connection: close\r\n")
@@ -115,6 +120,8 @@ class Cycle(RequestResponseCycle):
         elif self.chunked_encoding:
             piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             data = self._head + piece + (b"" if more else b"0\r\n\r\n")
+        elif self.expected_content_length == _UNKNOWN:
+            data = self._head + body
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (self.expected_content_length and not more):

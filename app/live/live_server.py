@@ -13,6 +13,7 @@ from ..model.errors import Problem
 from . import protocol
 from .client_quota import ClientQuota
 from .connection_sweep import LiveSweep
+from .event_stream import EventStream
 from .hub import Hub
 from .subscriber import Viewer
 from .websocket import LiveConnection, LiveLimits
@@ -20,15 +21,15 @@ from .websocket_protocol import LiveProtocol
 
 
 class LiveServer:
-    """Every live connection of a process; an ASGI application for WebSockets."""
+    """Every live connection of a process; an ASGI application for WebSockets. quota: of both kinds together."""
 
     def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, cors: Cors, drain_ms: int = 1_000) -> None:
         self._hub = hub
         self._cors = cors
         self._keyring = keyring
-        self._limits = limits
+        self.limits = limits
         self._drain_ms = drain_ms
-        self._quota = ClientQuota(
+        self.quota = ClientQuota(
             "sockets",
             key_max=limits.key_sockets_max,
             user_max=limits.user_sockets_max,
@@ -54,7 +55,7 @@ class LiveServer:
         socket.forget_head()
         viewer = Viewer(self._keyring, address)
         is_packed = chosen == protocol.MSGPACK
-        connection = LiveConnection(socket, is_packed, self._hub, viewer, self._limits, self._quota, self.sweep)
+        connection = LiveConnection(socket, is_packed, self._hub, viewer, self.limits, self.quota, self.sweep)
         self.sweep.open.add(connection)
         if self._draining:
             connection.drain(self._drain_ms)
@@ -64,6 +65,12 @@ class LiveServer:
         finally:
             LIVE_CONNECTIONS.dec()
             self.sweep.open.discard(connection)
+
+    def stream(self, stream: EventStream) -> None:
+        """Begins an event stream, whose request's task is at its end."""
+        stream.begin(self.drain)
+        if self._draining:
+            stream.drain(self._drain_ms)
 
     def drain(self) -> None:
         """Makes every connection send `drain` to its client and close. Does not wait. O(1) when called again."""

@@ -1,5 +1,6 @@
 """The live protocol: what clients send, the frames they get, and close codes."""
 
+import re
 from enum import IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -142,6 +143,11 @@ class State(msgspec.Struct, frozen=True):
     stats: dict[str, Any] | None = None
 
     @property
+    def mark(self) -> str:
+        """The id of an event with this state; `Resume.of_mark` reads it."""
+        return f"{self.epoch}-{self.version}-{self.window}"
+
+    @property
     def stamp(self) -> "Stamp":
         """Equal stamps, equal states."""
         return Stamp(self.epoch, self.window, self.version, self.rules, self.names)
@@ -171,12 +177,21 @@ class State(msgspec.Struct, frozen=True):
         )
 
 
+_MARK = re.compile(r"(\d{1,18})-(\d{1,18})-(.{1,80})", re.ASCII)
+
+
 class Resume(NamedTuple):
     """The state that a client has from before, if any. window: None if it did not name one."""
 
     epoch: int | None = None
     version: int | None = None
     window: str | None = None
+
+    @classmethod
+    def of_mark(cls, mark: str) -> "Resume":
+        """The state that an event's id names; none if it is no such id."""
+        parts = _MARK.fullmatch(mark)
+        return cls() if parts is None else cls(int(parts[1]), int(parts[2]), parts[3])
 
 
 def snapshot(state: State) -> dict[str, Any]:
@@ -238,13 +253,16 @@ _OPCODE = {False: 0x81, True: 0x82}
 
 
 class Frame:
-    """A frame for all subscriptions of a view: encoded once in each format, without their ids."""
+    """A frame for all subscriptions of a view: encoded once in each format, without their ids. mark: of the state that
+    a client has after it."""
 
-    __slots__ = ("_encoded", "_wire", "body")
+    __slots__ = ("_encoded", "_events", "_wire", "body", "mark")
 
-    def __init__(self, body: dict[str, Any]) -> None:
+    def __init__(self, body: dict[str, Any], mark: str = "") -> None:
         self.body = body
+        self.mark = mark
         self._encoded: dict[bool, bytes] = {}
+        self._events: dict[bool, bytes] = {}
         self._wire: dict[tuple[int, bool], bytes] = {}
 
     def wire(self, number: int, packed: bool) -> bytes:
@@ -257,10 +275,24 @@ class Frame:
                 self._wire[number, packed] = wire
         return wire
 
-    def _with_id(self, number: int, packed: bool) -> bytes:
+    def event(self, is_chunked: bool) -> bytes:
+        """The bytes that go out to an event stream; is_chunked: with the frame of a chunk. All streams of a view share
+        them. O(1) after the first."""
+        event = self._events.get(is_chunked)
+        if event is None:
+            event = b"id: %b\n" % self.mark.encode() + event_text(self.body["type"], self._plain(packed=False))
+            event = self._events[is_chunked] = chunk(event) if is_chunked else event
+        return event
+
+    def _plain(self, packed: bool) -> bytes:
+        """Without an id."""
         encoded = self._encoded.get(packed)
         if encoded is None:
             encoded = self._encoded[packed] = encode_msgpack(self.body) if packed else encode_json(self.body)
+        return encoded
+
+    def _with_id(self, number: int, packed: bool) -> bytes:
+        encoded = self._plain(packed)
         if packed:  # The map with one more member.
             return bytes([encoded[0] + 1]) + encode_msgpack("id") + encode_msgpack(number) + encoded[1:]
         return b'{"id":%d,' % number + encoded[1:]
@@ -279,3 +311,19 @@ def websocket_bytes(data: bytes, packed: bool) -> bytes:
     if size < 65_536:
         return bytes((_OPCODE[packed], 126)) + size.to_bytes(2, "big") + data
     return bytes((_OPCODE[packed], 127)) + size.to_bytes(8, "big") + data
+
+
+def event_text(kind: str, data: bytes) -> bytes:
+    """A server-sent event. data: JSON, which has no line's end."""
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+def event_bytes(body: dict[str, Any], is_chunked: bool, head: bytes = b"") -> bytes:
+    """A message for one event stream, as it goes out. head: its first lines."""
+    event = head + event_text(body["type"], encode_json(body))
+    return chunk(event) if is_chunked else event
+
+
+def chunk(data: bytes) -> bytes:
+    """Bytes as one chunk of HTTP/1.1 (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

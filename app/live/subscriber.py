@@ -28,14 +28,15 @@ class Outlet(Protocol):
 
 
 class Viewer:
-    """The client of one connection. revoked: its token was accepted and is not valid any more; outlet: where its frames
-    go."""
+    """The client of one connection. no_token: what it is told where a token is needed and it has none; revoked: its
+    token was accepted and is not valid any more; outlet: where its frames go."""
 
-    __slots__ = ("_address", "_keyring", "_principal", "_token", "outlet", "revoked")
+    __slots__ = ("_address", "_keyring", "_no_token", "_principal", "_token", "outlet", "revoked")
 
-    def __init__(self, keyring: Keyring, address: str = UNKNOWN) -> None:
+    def __init__(self, keyring: Keyring, address: str = UNKNOWN, no_token: str = _NO_TOKEN) -> None:
         self._keyring = keyring
         self._address = address
+        self._no_token = no_token
         self._token: str | None = None
         self._principal: Principal = ANONYMOUS
         self.revoked = False
@@ -88,7 +89,7 @@ class Viewer:
         try:
             namespace = await readable_namespace(self._principal, namespace_cache, name)
         except Unauthorized:
-            raise Unauthorized(_NO_TOKEN) from None
+            raise Unauthorized(self._no_token) from None
         self.check(namespace)
         return namespace
 
@@ -99,7 +100,7 @@ class Viewer:
         try:
             check_reader(self._principal, namespace)
         except Unauthorized:
-            raise Unauthorized(_NO_TOKEN) from None
+            raise Unauthorized(self._no_token) from None
 
 
 class Subscriber:

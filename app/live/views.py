@@ -26,19 +26,25 @@ class StatsView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
 LiveView = Top | Around | Users | StatsView
 
 
-def check_view(view: LiveView) -> LiveView:
-    """A view in its normal form: users by name, each once. Invalid, naming the field."""
+#: Where a view's members stand in a message, and in a query.
+_IN_MESSAGE = {"limit": "$.view.limit", "user": "$.view.user", "radius": "$.view.radius", "users": "$.view.users"}
+_IN_QUERY = {"limit": "?limit", "user": "?around", "radius": "?radius", "users": "?user"}
+
+
+def check_view(view: LiveView, *, is_query: bool = False) -> LiveView:
+    """A view in its normal form: users by name, each once. is_query: a query asks for it. Invalid, naming the field."""
+    fields = _IN_QUERY if is_query else _IN_MESSAGE
     match view:
         case Top():
-            _check_range(view.limit, low=1, high=TOP_MAX, field="$.view.limit")
+            _check_range(view.limit, low=1, high=TOP_MAX, field=fields["limit"])
         case Around():
-            check_text(view.user, "$.view.user", ID_BYTES_MAX)
-            _check_range(view.radius, low=0, high=RADIUS_MAX, field="$.view.radius")
+            check_text(view.user, fields["user"], ID_BYTES_MAX)
+            _check_range(view.radius, low=0, high=RADIUS_MAX, field=fields["radius"])
         case Users():
             if not 1 <= len(view.users) <= USERS_MAX:
-                raise Invalid(f"must be a list of 1 to {USERS_MAX} members", field="$.view.users")
+                raise Invalid(f"must be a list of 1 to {USERS_MAX} members", field=fields["users"])
             for user in view.users:
-                check_text(user, "$.view.users", ID_BYTES_MAX)
+                check_text(user, fields["users"], ID_BYTES_MAX)
             return Users(tuple(sorted(set(view.users))))
         case StatsView():
             pass

@@ -62,14 +62,15 @@ class WatchedView:
 
         One diff, and one encoding in each format, for all of them.
         """
-        before, whole, news = self.state, Frame(protocol.snapshot(state)), list[Subscriber]()
+        before, whole, news = self.state, Frame(protocol.snapshot(state), state.mark), list[Subscriber]()
         self.state = state
         if before is None or state.differs(before):
-            change = Frame(protocol.delta(before, state)) if before is not None and state.follows(before) else None
+            follows = before is not None and state.follows(before)
+            change = Frame(protocol.delta(before, state), state.mark) if before is not None and follows else None
             for subscriber in self.subscribers:
                 subscriber.offer(whole, change)
             news += self.subscribers
-        same = Frame(protocol.uptodate(state))
+        same = Frame(protocol.uptodate(state), state.mark)
         for subscriber in self.newcomers.intersection(arrived):
             subscriber.start(whole, same, state)
             self.newcomers.discard(subscriber)

@@ -97,6 +97,11 @@ def ask(client: httpx.Client, route: Route, space: str) -> httpx.Response:
     if (route.method, route.path) == ("GET", "/v1/namespaces/{namespace}/grants"):
         query = {"state": "quarantined"}
     headers = {"content-type": "application/json"}
+    if route.is_stream:
+        with client.stream(route.method, path) as answer:
+            if answer.status_code != 200:
+                answer.read()
+            return answer
     return client.request(route.method, path, params=query, content=body, headers=headers)
 
 

@@ -18,8 +18,8 @@ ACKS_MISSED = Counter(
 CLOCK_OFFSET_SECONDS = Gauge(
     "leaderboard_clock_offset_seconds", "How far this server's own clock is ahead of that of Redis"
 )
-LIVE_CONNECTIONS = Gauge("leaderboard_live_connections", "Open WebSocket connections")
-LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to WebSocket clients")
+LIVE_CONNECTIONS = Gauge("leaderboard_live_connections", "Open WebSockets and event streams")
+LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to live clients")
 REDIS_MEMORY = Gauge("leaderboard_redis_memory_bytes", "Memory that a node of Redis uses", ["node"])
 REDIS_MEMORY_MAX = Gauge("leaderboard_redis_maxmemory_bytes", "Its maxmemory; 0: none", ["node"])
 LOG_ENTRIES = Gauge("leaderboard_log_entries", "Entries of the log in Redis", ["partition"])

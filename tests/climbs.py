@@ -19,7 +19,8 @@ from tests.call_graph import Code
 
 
 def board_handlers(code: Code) -> Iterator[tuple[str, str]]:
-    """The routes below a board's path in the table of routes, each with its handler's dotted name."""
+    """The routes below a board's path in the table of routes, each with its handler's dotted name. A stream is none of
+    them: the hub answers it."""
     handlers = code.attributes(code.by_class_name["Handlers"])
     calls = (node for node in ast.walk(code.modules["app.routes"].tree) if isinstance(node, ast.Call))
     rows = (call for call in calls if ast.unparse(call.func) == "Route")
@@ -27,7 +28,7 @@ def board_handlers(code: Code) -> Iterator[tuple[str, str]]:
         handler = row.args[3]
         assert isinstance(handler, ast.Lambda)
         endpoint = handler.body.args[0] if isinstance(handler.body, ast.Call) else handler.body
-        if "/boards/" in route.path:
+        if "/boards/" in route.path and not route.is_stream:
             assert isinstance(endpoint, ast.Attribute)
             assert isinstance(endpoint.value, ast.Attribute)
             yield route.path, f"{code.class_in(handlers[endpoint.value.attr])}.{endpoint.attr}"

@@ -10,7 +10,7 @@ from ..model.errors import Problem, Unauthorized
 from . import protocol
 from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
 from .hub import Hub
-from .subscriber import Subscriber
+from .subscriber import REVOKED, Subscriber
 from .websocket import SILENCE_S
 
 
@@ -95,8 +95,8 @@ class EventStream:
             self._send_news()
 
     def revoke(self) -> None:
-        """Ends the stream: its key is not valid any more."""
-        self._fail(Unauthorized("the key was revoked"))
+        """Ends the stream: its token is not valid any more."""
+        self._fail(Unauthorized(REVOKED))
 
     def drain(self, retry_ms: int) -> None:
         """Asks the client to come back, after a time of its own so that not all come at once, and ends the stream."""
@@ -111,7 +111,9 @@ class EventStream:
 
     def check_silence(self) -> None:
         """Sends a ping if nothing was sent for SILENCE_S: proxies keep the connection, and a client that is gone is
-        noticed."""
+        noticed. A token that has expired ends the stream."""
+        if self._subscriber.viewer.check_expiry():
+            return
         self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
         self._is_silent = True
         if self._silent_s >= SILENCE_S and self._stream.is_clear:

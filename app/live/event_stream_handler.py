@@ -54,9 +54,9 @@ class EventStreamHandler:
             await viewer.enter(header(scope, b"authorization").partition(" ")[2])
         connection: StreamProtocol = scope["state"][CONNECTION]
         connection.check_stream()
-        subscriber = Subscriber(0, viewer, params["window"], Resume.of_mark(header(scope, b"last-event-id")))
+        subscriber = Subscriber(0, viewer, params["window"], Resume.of_event_id(header(scope, b"last-event-id")))
         answer = _EventAnswer(self._hub, self._live, subscriber)
-        await answer.subscribe(params["namespace"], params["window"], view, category)
+        await answer.subscribe(params["namespace"], window=params["window"], view=view, category=category)
         if scope["method"] == "HEAD":
             answer.release()
             return Response(None, 200, _HEADERS, MEDIA_TYPE)
@@ -73,7 +73,7 @@ class _EventAnswer(Response):
         self._live = live
         self._subscriber = subscriber
 
-    async def subscribe(self, name: str, window: str, view: LiveView, category: str | None) -> None:
+    async def subscribe(self, name: str, *, window: str, view: LiveView, category: str | None) -> None:
         """Counts the stream and subscribes. RateLimited and the problems of a board read."""
         self._live.quota.take(self._subscriber.owner)
         self._hub.viewers.add(self._subscriber.viewer)

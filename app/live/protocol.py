@@ -143,8 +143,8 @@ class State(msgspec.Struct, frozen=True):
     stats: dict[str, Any] | None = None
 
     @property
-    def mark(self) -> str:
-        """The id of an event with this state; `Resume.of_mark` reads it."""
+    def event_id(self) -> str:
+        """The id of an event with this state; `Resume.of_event_id` reads it."""
         return f"{self.epoch}-{self.version}-{self.window}"
 
     @property
@@ -177,7 +177,7 @@ class State(msgspec.Struct, frozen=True):
         )
 
 
-_MARK = re.compile(r"(\d{1,18})-(\d{1,18})-(.{1,80})", re.ASCII)
+_EVENT_ID = re.compile(r"(\d{1,18})-(\d{1,18})-(.{1,80})", re.ASCII)
 
 
 class Resume(NamedTuple):
@@ -188,9 +188,9 @@ class Resume(NamedTuple):
     window: str | None = None
 
     @classmethod
-    def of_mark(cls, mark: str) -> "Resume":
+    def of_event_id(cls, event_id: str) -> "Resume":
         """The state that an event's id names; none if it is no such id."""
-        parts = _MARK.fullmatch(mark)
+        parts = _EVENT_ID.fullmatch(event_id)
         return cls() if parts is None else cls(int(parts[1]), int(parts[2]), parts[3])
 
 
@@ -253,14 +253,14 @@ _OPCODE = {False: 0x81, True: 0x82}
 
 
 class Frame:
-    """A frame for all subscriptions of a view: encoded once in each format, without their ids. mark: of the state that
+    """A frame for all subscriptions of a view: encoded once in each format, without their ids. event_id: of the state that
     a client has after it."""
 
-    __slots__ = ("_encoded", "_events", "_wire", "body", "mark")
+    __slots__ = ("_encoded", "_events", "_wire", "body", "event_id")
 
-    def __init__(self, body: dict[str, Any], mark: str = "") -> None:
+    def __init__(self, body: dict[str, Any], event_id: str = "") -> None:
         self.body = body
-        self.mark = mark
+        self.event_id = mark
         self._encoded: dict[bool, bytes] = {}
         self._events: dict[bool, bytes] = {}
         self._wire: dict[tuple[int, bool], bytes] = {}
@@ -280,7 +280,7 @@ class Frame:
         them. O(1) after the first."""
         event = self._events.get(is_chunked)
         if event is None:
-            event = b"id: %b\n" % self.mark.encode() + event_text(self.body["type"], self._plain(packed=False))
+            event = b"id: %b\n" % self.event_id.encode() + event_text(self.body["type"], self._plain(packed=False))
             event = self._events[is_chunked] = chunk(event) if is_chunked else event
         return event
 

@@ -62,15 +62,15 @@ class WatchedView:
 
         One diff, and one encoding in each format, for all of them.
         """
-        before, whole, news = self.state, Frame(protocol.snapshot(state), state.mark), list[Subscriber]()
+        before, whole, news = self.state, Frame(protocol.snapshot(state), state.event_id), list[Subscriber]()
         self.state = state
         if before is None or state.differs(before):
             follows = before is not None and state.follows(before)
-            change = Frame(protocol.delta(before, state), state.mark) if before is not None and follows else None
+            change = Frame(protocol.delta(before, state), state.event_id) if before is not None and follows else None
             for subscriber in self.subscribers:
                 subscriber.offer(whole, change)
             news += self.subscribers
-        same = Frame(protocol.uptodate(state), state.mark)
+        same = Frame(protocol.uptodate(state), state.event_id)
         for subscriber in self.newcomers.intersection(arrived):
             subscriber.start(whole, same, state)
             self.newcomers.discard(subscriber)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """One event. mark: its id, which stays that of an earlier event if it has none."""
+    """One event. event_id: its id, which stays that of an earlier event if it has none."""
 
     kind: str
-    mark: str
+    event_id: str
     body: dict[str, Any]
     retry_ms: int | None
 
@@ -21,7 +21,7 @@ class EventReader:
 
     def __init__(self, sock: socket.socket, *, is_chunked: bool = True) -> None:
         self.sock = sock
-        self.mark = ""
+        self.event_id = ""
         self.over = False
         self._is_chunked = is_chunked
         self._raw, self._text = b"", b""
@@ -35,11 +35,11 @@ class EventReader:
             self._text += self._piece()
         text, _, self._text = self._text.partition(b"\n\n")
         fields = dict(line.split(": ", 1) for line in text.decode().split("\n"))
-        self.mark = fields.get("id", self.mark)
+        self.event_id = fields.get("id", self.event_id)
         retry = fields.get("retry")
         body = json.loads(fields["data"])
         assert fields["event"] == body["type"]
-        return Event(fields["event"], self.mark, body, None if retry is None else int(retry))
+        return Event(fields["event"], self.event_id, body, None if retry is None else int(retry))
 
     def rest(self) -> bytes:
         """What an answer of a known length has for its body."""
@@ -91,8 +91,8 @@ def applied(state: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     """The entries by user after a frame."""
     if body["type"] == "snapshot":
         return {entry["user_id"]: entry for entry in body["entries"]}
-    kept = {user: entry for user, entry in state.items() if user not in body["remove"]}
-    return kept | {entry["user_id"]: entry for entry in body["upsert"]}
+    others = {user: entry for user, entry in state.items() if user not in body["remove"]}
+    return others | {entry["user_id"]: entry for entry in body["upsert"]}
 
 
 def in_order(state: dict[str, Any]) -> list[dict[str, Any]]:

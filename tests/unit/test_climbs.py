@@ -107,5 +107,5 @@ def test_no_question_to_a_board_climbs_more_than_twice() -> None:
         path: sorted(callback for callback in code.reached(handler)[1] if callback.is_climb)
         for path, handler in board_handlers(code)
     }
-    assert len(climbs) == 8
+    assert len(climbs) == 7
     assert {path: climb for path, climb in climbs.items() if len(climb) > 2} == {}

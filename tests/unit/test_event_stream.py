@@ -12,7 +12,7 @@ from app.live.client_quota import ClientQuota
 from app.live.connection_sweep import LOOK_AT_ALL_S, LiveSweep
 from app.live.event_stream import EventStream
 from app.live.protocol import Frame, Resume
-from app.live.subscriber import Subscriber, Viewer
+from app.live.subscriber import REVOKED, Subscriber, Viewer
 from app.live.websocket import SEND_S_MAX, SILENCE_S
 from app.model.errors import RateLimited
 from app.model.views import Top
@@ -131,7 +131,7 @@ def test_all_streams_of_a_view_share_the_bytes_of_a_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "resume"),
+    ("event_id", "resume"),
     [
         ("3-812-2025-W44", Resume(3, 812, "2025-W44")),
         ("3-812-season:a-b", Resume(3, 812, "season:a-b")),
@@ -147,7 +147,7 @@ def test_all_streams_of_a_view_share_the_bytes_of_a_frame() -> None:
     ],
 )
 def test_an_id_that_is_not_ours_names_no_state(mark: str, resume: Resume) -> None:
-    assert Resume.of_mark(mark) == resume
+    assert Resume.of_event_id(mark) == resume
 
 
 def test_a_late_client_skips_states_and_goes_on_by_a_snapshot() -> None:
@@ -221,12 +221,12 @@ def test_silence_is_broken_by_a_ping() -> None:
 def test_a_fault_is_the_last_event_also_for_a_late_client() -> None:
     async def act(store: Store) -> None:
         for is_late in (False, True):
-            store.change("race", visibility="public")
-            store.changes += 1
-            served = await Served(store).begin()
+            name = f"race-{is_late}"
+            store.space(name, visibility="public")
+            served = await Served(store).begin(name)
             served.stream.reads = not is_late
             await served.news(1)
-            store.change("race", visibility="private")
+            store.change(name, visibility="private")
             store.changes += 1
             assert await served.news(2) == ["error"]
             served.assert_over("ended")
@@ -242,7 +242,7 @@ def test_a_revoked_key_ends_the_stream_even_before_it_has_begun() -> None:
         await served.news(1)
         viewer.revoked = True
         served.viewer.outlet.revoke()  # type: ignore[union-attr]
-        assert served.stream.sent[-1] == {"type": "error", "code": "unauthorized", "detail": "the key was revoked"}
+        assert served.stream.sent[-1] == {"type": "error", "code": "unauthorized", "detail": REVOKED}
         served.assert_over("ended")
         again = Served(store, viewer=viewer)
         store.hub.viewers.add(viewer)
@@ -294,7 +294,7 @@ def test_the_end_of_the_server_asks_to_come_back_each_after_a_time_of_its_own() 
 
 def test_streams_and_sockets_are_counted_together() -> None:
     async def act(store: Store) -> None:
-        quota = ClientQuota("sockets", key_max=1, address_max=1)
+        quota = ClientQuota("sockets", key_max=1, user_max=1, address_max=1)
         viewer = Viewer(store.keyring, "10.0.0.1")
         quota.take(viewer.owner)
         with pytest.raises(RateLimited):

@@ -253,14 +253,14 @@ _OPCODE = {False: 0x81, True: 0x82}
 
 
 class Frame:
-    """A frame for all subscriptions of a view: encoded once in each format, without their ids. event_id: of the state that
-    a client has after it."""
+    """A frame for all subscriptions of a view: encoded once in each format, without their ids. event_id: of the state
+    that a client has after it."""
 
     __slots__ = ("_encoded", "_events", "_wire", "body", "event_id")
 
     def __init__(self, body: dict[str, Any], event_id: str = "") -> None:
         self.body = body
-        self.event_id = mark
+        self.event_id = event_id
         self._encoded: dict[bool, bytes] = {}
         self._events: dict[bool, bytes] = {}
         self._wire: dict[tuple[int, bool], bytes] = {}

@@ -42,7 +42,7 @@ def test_a_snapshot_then_deltas_that_lead_to_the_board(live_server: Any, api: ht
             assert event.event_id == f"{board['epoch']}-{version}-all"
 
 
-@pytest.event_id.parametrize("query", VIEWS)
+@pytest.mark.parametrize("query", VIEWS)
 def test_random_writes_lead_to_what_a_read_answers_at_the_same_version(
     live_server: Any, api: httpx.Client, space: str, query: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_client_comes_back_where_it_was(live_server: Any, api: httpx.Client, s
         assert it.next().kind == "snapshot"
 
 
-@pytest.event_id.parametrize(
+@pytest.mark.parametrize(
     ("path", "status", "code", "field"),
     [
         ("{}/boards/all/events?limit=101", 422, "invalid", "?limit"),
@@ -207,7 +207,7 @@ def test_a_deleted_namespace_ends_its_streams(live_server: Any, api: httpx.Clien
         assert it.next().body["code"] == "namespace_not_found"
 
 
-@pytest.event_id.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_that_ends_asks_its_streams_to_come_back(own_stack: Any, workers: str) -> None:
     if workers != "1":
         own_stack.extra["LEADERBOARD_WORKERS"] = workers

@@ -146,8 +146,8 @@ def test_all_streams_of_a_view_share_the_bytes_of_a_frame() -> None:
         ("3-812-all\n", Resume()),
     ],
 )
-def test_an_id_that_is_not_ours_names_no_state(mark: str, resume: Resume) -> None:
-    assert Resume.of_event_id(mark) == resume
+def test_an_id_that_is_not_ours_names_no_state(event_id: str, resume: Resume) -> None:
+    assert Resume.of_event_id(event_id) == resume
 
 
 def test_a_late_client_skips_states_and_goes_on_by_a_snapshot() -> None:

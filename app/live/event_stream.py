@@ -111,9 +111,7 @@ class EventStream:
 
     def check_silence(self) -> None:
         """Sends a ping if nothing was sent for SILENCE_S: proxies keep the connection, and a client that is gone is
-        noticed. A token that has expired ends the stream."""
-        if self._subscriber.viewer.check_expiry():
-            return
+        noticed."""
         self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
         self._is_silent = True
         if self._silent_s >= SILENCE_S and self._stream.is_clear:

@@ -89,11 +89,11 @@ class AuditStream:
             del data["actor"]
         return message_of(head.message_id, head.type, rows[0]["at"], {"namespace": namespace.name, **data})
 
-    def state_behind(self, head: Head) -> StreamState:
+    def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
         """See Stream."""
         return StreamState(AUDIT_PARTITION, 0, head.place["id"])
 
-    def pass_head(self, head: Head) -> None:
+    def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """See Stream."""
         self._waiting.popleft()
         self._offset = head.place["id"]

@@ -147,11 +147,11 @@ class LedgerStream:
         ]
         return ledger_message(head.message_id, rows[0], self._settings) if rows else None
 
-    def state_behind(self, head: Head) -> StreamState:
+    def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
         """See Stream."""
         return StreamState(head.place["partition"], head.place["epoch"], head.place["seq"])
 
-    def pass_head(self, head: Head) -> None:
+    def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """See Stream."""
         self._waiting.popleft()
         self._offsets[head.place["partition"]] = head.place["epoch"], head.place["seq"]

@@ -69,7 +69,7 @@ class RankStream:
         self._services = services
         state = {} if top is None else json.loads(top)
         self._board: str | None = state.get("board")
-        self._ranks: dict[int, int] = {int(user): rank for user, rank in state.get("ranks", {}).items()}
+        self._ranks: Mapping[int, int] = {int(user): rank for user, rank in state.get("ranks", {}).items()}
         self._looked_s = float("-inf")
         self._sight: tuple[Any, ...] | None = None
         self._sight_s = float("-inf")
@@ -149,12 +149,13 @@ class RankStream:
         return Head(message_id, change.type, place)
 
     async def render(self, head: Head) -> Message | None:
-        """See Stream. None for a user who is hidden or erased, or for a namespace that is not the webhook's now."""
+        """See Stream. None for a user who was erased, or for a namespace that is not the webhook's now. A user who is
+        hidden has only left."""
         place = head.place
         if place["namespace"] != self._settings.namespaces:
             return None
         rows = await self._fetch("get_webhook_user", place["user"], place["namespace_id"])
-        if not rows or rows[0]["is_hidden"] or is_erased(rows[0]["name"]):
+        if not rows or is_erased(rows[0]["name"]) or (rows[0]["is_hidden"] and head.type != "left"):
             return None
         data = {
             **{name: place[name] for name in ("namespace", "window", "category")},
@@ -163,15 +164,20 @@ class RankStream:
         }
         return message_of(head.message_id, head.type, datetime.fromisoformat(place["at"]), data)
 
-    def state_behind(self, head: Head) -> StreamState:
+    def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
         """See Stream."""
-        ranks = _with_rank(self._ranks, head.place["user"], head.place["rank"])
+        ranks = self._ranks_behind(head, is_dropped)
         return StreamState(top=json.dumps({"board": self._board, "ranks": ranks}), top_version=head.place["version"])
 
-    def pass_head(self, head: Head) -> None:
+    def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """See Stream."""
         self._waiting.popleft()
-        self._ranks = _with_rank(self._ranks, head.place["user"], head.place["rank"])
+        self._ranks = self._ranks_behind(head, is_dropped)
+
+    def _ranks_behind(self, head: Head, is_dropped: bool) -> Mapping[int, int]:
+        """The ranks as they were told. Of what was dropped nobody knows, but that the user is there no more."""
+        user, rank = head.place["user"], head.place["rank"]
+        return self._ranks if is_dropped and rank is not None else _with_rank(self._ranks, user, rank)
 
 
 def _with_rank(ranks: Mapping[int, int], user: int, rank: int | None) -> dict[int, int]:

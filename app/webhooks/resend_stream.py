@@ -32,9 +32,9 @@ class ResendStream:
         """See Stream."""
         return await self._origins[head.place["stream"]].render(head)
 
-    def state_behind(self, head: Head) -> StreamState:
+    def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
         """See Stream. Its message's delivery says all."""
         return StreamState()
 
-    def pass_head(self, head: Head) -> None:
+    def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """See Stream. The next one is asked for."""

@@ -37,8 +37,8 @@ class Stream(Protocol):
     async def render(self, head: Head) -> Message | None:
         """The message itself; None where nothing may go out any more. asyncpg's errors."""
 
-    def state_behind(self, head: Head) -> StreamState:
-        """What is to be kept once a message was delivered, given up or dropped."""
+    def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
+        """What is to be kept once a message was delivered or given up; is_dropped: or nothing may go out of it."""
 
-    def pass_head(self, head: Head) -> None:
+    def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """Goes on behind a message: its state is kept."""

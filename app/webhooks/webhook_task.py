@@ -221,14 +221,14 @@ class WebhookTask:
 
     async def _settle(self, stream: Stream, head: Head, state: str | None, outcome: Outcome | None) -> None:
         """Goes on behind a message. state: what became of it; None: nothing may go out of it."""
-        behind: StreamState = stream.state_behind(head)
+        behind: StreamState = stream.state_behind(head, is_dropped=state is None)
         await self._session.fetch(
             "settle_webhook_message",
             *(self._webhook.number, stream.name),
             *_note(head, state, outcome),
             *behind,
         )
-        stream.pass_head(head)
+        stream.pass_head(head, is_dropped=state is None)
         self._attempts.pop(stream.name, None)
         self._due.pop(stream.name, None)
         self._count += 1

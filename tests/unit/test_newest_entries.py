@@ -66,7 +66,7 @@ async def take(stream: LedgerStream) -> list[tuple[int, int]]:
     places = []
     while (head := await stream.head()) is not None:
         places.append((head.place["partition"], head.place["seq"]))
-        stream.pass_head(head)
+        stream.pass_head(head, is_dropped=False)
     return places
 
 

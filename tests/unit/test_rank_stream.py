@@ -73,8 +73,8 @@ async def settle_all(stream: RankStream, stores: Stores) -> list[tuple[str, int]
     seen = []
     while (head := await stream.head()) is not None:
         seen.append((head.type, head.place["user"]))
-        stores.states.append(json.loads(stream.state_behind(head).top or "null"))
-        stream.pass_head(head)
+        stores.states.append(json.loads(stream.state_behind(head, is_dropped=False).top or "null"))
+        stream.pass_head(head, is_dropped=False)
     return seen
 
 
@@ -192,5 +192,26 @@ def test_nothing_goes_out_of_a_hidden_user(stores: Stores) -> None:
         assert json.loads(message.body)["data"]["user_id"] == "ann"
         stores.hidden = {1}
         assert await stream.render(head) is None
+        stream.pass_head(head, is_dropped=True)
+        stores.show("bob")
+        assert await settle_all(stream, stores) == [("entered", 2)], "who was not told of does not leave"
+
+    asyncio.run(run())
+
+
+def test_a_user_who_hides_has_left(stores: Stores) -> None:
+    """Whoever shows the top takes them off."""
+
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann")
+        await settle_all(stream, stores)
+        stores.hidden = {1}
+        stores.show()
+        head = await stream.head()
+        assert head is not None
+        message = await stream.render(head)
+        assert message is not None
+        assert (message.type, json.loads(message.body)["data"]["user_id"]) == ("left", "ann")
 
     asyncio.run(run())

@@ -129,17 +129,20 @@ def test_rank_events_tell_who_enters_leaves_and_moves(api: httpx.Client, receive
     assert receiver.deliveries[0].verify(hook.secret)["data"]["window"] == "all"
 
 
-def test_a_hidden_user_is_in_no_rank_event(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+def test_a_user_who_is_hidden_leaves_and_is_in_no_other_rank_event(
+    api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
     name = names.fresh()
     hook = Hook(api, name, receiver.url, types=["entered", "left", "rank_changed"], board={"window": "all"})
     hook.grant("g1", "ann", amount=10)
     hook.grant("g2", "bob", amount=5)
     arrive(receiver, 2)
     assert api.post(f"/v1/namespaces/{name}/users/ann/hide").status_code == 200
-    arrive(receiver, 3)
-    hook.grant("g3", "cleo", amount=1)
     arrive(receiver, 4)
+    hook.grant("g3", "cleo", amount=1)
+    arrive(receiver, 5)
     assert [summary(message)[:3] for message in receiver.messages[2:]] == [
+        ("left", "ann", None),
         ("rank_changed", "bob", 1),
         ("entered", "cleo", 2),
     ]

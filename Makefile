@@ -25,9 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 dev: setup
 	@exec $(BIN)/leaderboard dev --port $(PORT) $(ARGS)
 
-# Five workers on two cores: much of a test is waiting.
+# Four workers on two cores: much of a test is waiting.
 test: setup tools
-	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 test-fast: setup
 	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property $(ARGS)

@@ -48,6 +48,6 @@ class Hook:
         return list(answer.json()["deliveries"])
 
 
-def arrive(receiver: Receiver, count: int) -> None:
+def arrive(receiver: Receiver, count: int, seconds: float = 20) -> None:
     """Waits until so many messages came."""
-    until(lambda: len(receiver.deliveries) >= count, f"{count} messages", seconds=20)
+    until(lambda: len(receiver.deliveries) >= count, f"{count} messages", seconds)

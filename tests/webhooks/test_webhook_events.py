@@ -11,6 +11,8 @@ from tests.support.sealed_namespace import DAY, MONTH, Space
 from tests.support.waits import until
 from tests.support.webhooks import Hook, arrive
 
+#: Seconds in which the search for drift has looked at all namespaces of a run, twice.
+ROUND_S_MAX = 50.0
 CORRECTIONS = ["edited", "voided", "restored"]
 
 
@@ -190,9 +192,10 @@ def test_drift_is_told_when_it_begins_and_when_it_ends(
     ((ns, p),) = stack.sql("SELECT id, partition FROM namespaces WHERE name = %s", hook.name)
     with stack.store() as direct:
         direct.zrem(keys.board(p, ns, "all"), "bob")
-        arrive(receiver, 1)
+        # The search for drift goes round all namespaces of the run, rests between, and looks twice before it tells.
+        arrive(receiver, 1, ROUND_S_MAX)
         direct.zadd(keys.board(p, ns, "all"), {"bob": 5})
-        arrive(receiver, 2)
+        arrive(receiver, 2, ROUND_S_MAX)
     began, ended = receiver.messages
     assert (began["type"], ended["type"]) == ("drift_began", "drift_ended")
     expected = {"namespace": hook.name, "redis_users": 1, "ledger_users": 2, "ledger_sum": 15}

@@ -188,7 +188,11 @@ class Hub:
                 self._delivered = 0
                 await asyncio.sleep(0)
             for subscriber in news[first : first + _DELIVERED_MAX]:
-                subscriber.deliver()
+                try:
+                    subscriber.deliver()
+                except Exception:  # What cannot be encoded is the fault of one board: the others are delivered.
+                    log.exception("a frame cannot be sent")
+                    self._end([subscriber], Internal("it is logged"))
             self._delivered += min(_DELIVERED_MAX, len(news) - first)
 
     async def _look(self) -> tuple[list[BoardRead], Problem | None]:

@@ -1,6 +1,7 @@
 """The hub on a store of its own making: what is asked, when, and what becomes of what cannot be known."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -234,6 +235,30 @@ def test_a_board_that_fails_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         await store.tick()
         assert (taken(broken), taken(well)["type"]) == ("internal", "snapshot")
+
+    within(act)
+
+
+def test_a_frame_that_cannot_be_sent_ends_its_own_subscription() -> None:
+    class Outlet:
+        """Of clients to whom nothing of one board can be encoded."""
+
+        def deliver(self, subscriber: Any) -> None:
+            if subscriber is bad and subscriber.fault is None:
+                raise OverflowError("too large an integer")
+
+        def revoke(self) -> None: ...
+
+    bad: Any = None
+
+    async def act(store: Store) -> None:
+        nonlocal bad
+        store.space("other", visibility="public")
+        bad, good = await store.watch("race"), await store.watch("other")
+        bad.viewer.outlet = good.viewer.outlet = Outlet()
+        store.boards["all"] = (1, ["a"])
+        await store.tick()
+        assert (taken(bad), taken(good)["type"]) == ("internal", "snapshot")
 
     within(act)
 

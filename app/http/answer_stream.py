@@ -10,10 +10,7 @@ from uvicorn.server import ServerState
 from ..model.errors import BadRequest
 from .connections import Connections
 from .protocol import HttpProtocol
-from .sockets import drop, set_option, unsent_bytes
-
-#: Bytes that the kernel buffers for a client that does not read; it doubles that. A snapshot of 100 rows is 12 KB.
-STREAM_BUFFER_BYTES_MAX = 32 * 1024
+from .sockets import PUSH_BUFFER_BYTES_MAX, drop, set_option, unsent_bytes
 
 
 class AnswerStream(asyncio.Protocol):
@@ -53,7 +50,7 @@ class AnswerStream(asyncio.Protocol):
         """Takes the connection from the protocol that wrote the head."""
         self._server_state.connections.add(self)  # type: ignore[arg-type]
         transport = self._transport
-        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, STREAM_BUFFER_BYTES_MAX)
+        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, PUSH_BUFFER_BYTES_MAX)
         transport.set_protocol(self)
         # With no room in the transport's buffer, it writes at once, and tells where the kernel does not take all of it.
         transport.set_write_buffer_limits(high=0)

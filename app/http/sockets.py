@@ -7,6 +7,9 @@ import sys
 import termios
 from typing import Any
 
+#: Bytes that the kernel buffers for a client to whom frames or events are pushed; it doubles the number. A snapshot of
+#: 100 rows is 12 KB. A client that does not read costs no more than this, and what one frame leaves in our own buffer.
+PUSH_BUFFER_BYTES_MAX = 32 * 1024
 #: SO_LINGER: on close the kernel discards what it buffers for the peer, instead of trying to send it for minutes.
 _NO_LINGER = struct.pack("ii", 1, 0)
 

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from ..http.connections import CONNECTION, CONNECTIONS, Connections
-from ..http.sockets import drop, set_option, unsent_bytes
+from ..http.sockets import PUSH_BUFFER_BYTES_MAX, drop, set_option, unsent_bytes
 from .protocol import CloseCode
 
 DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket
@@ -33,8 +33,6 @@ FRAME_BYTES_A_S_MAX = FRAMES_A_S_MAX * 16 * 1024
 FRAGMENTS_MAX = 64
 #: Bytes parsed before frames are counted again: 170 empty frames, 2 ms of the event loop.
 _PIECE_BYTES_MAX = 1_024
-#: Bytes that the kernel buffers for a client that does not read; it doubles that. A snapshot of 100 rows is 12 KB.
-SEND_BUFFER_BYTES_MAX = 32 * 1024
 #: Bytes of a close frame's reason; a close frame has 125 in all.
 REASON_BYTES_MAX = 120
 
@@ -124,7 +122,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """The HTTP protocol hands over its transport; this counts as the same connection."""
-        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, SEND_BUFFER_BYTES_MAX)
+        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, PUSH_BUFFER_BYTES_MAX)
         # With no room in the transport's buffer, it writes at once, and tells where the kernel does not take all of it.
         transport.set_write_buffer_limits(high=0)
         super().connection_made(GuardedTransport(transport, self._all.limits.goodbye_s_max))  # type: ignore[arg-type]

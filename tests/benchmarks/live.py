@@ -113,6 +113,15 @@ def at(values: list[float], fraction: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * fraction))] if values else float("nan")
 
 
+def unsent_bytes(port: int) -> list[int]:
+    """Bytes that the kernel holds for each client of a server's port, headers of its packets left out."""
+    here = f"{port:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    sockets = [line.split() for line in lines]
+    connected = [fields for fields in sockets if fields[1].endswith(f":{here}") and fields[3] == "01"]
+    return sorted(int(fields[4].partition(":")[0], 16) for fields in connected)
+
+
 def delays(receipts: list[Any], seen: list[Any]) -> list[float]:
     """Seconds from each receipt of a star to the first frame that shows at least its score."""
     shown: dict[str, list[tuple[float, float]]] = {}
@@ -197,7 +206,12 @@ def fan_out(stack: Stack, tell: Callable[..., None]) -> None:
         run = one_run(stack, "arena", crowd, SECONDS)
         tell_run(f"and {DEAF} that never read", run, quiet)
         grown = (resident_bytes(stack.pid("serve")) - before) / DEAF / 1024
-        print(f"  p99 ×{at(run['delays'], 0.99) / plain:.2f} (at most 1.5); {grown:.0f} KB of memory each", flush=True)
+        kernel = sum(unsent_bytes(stack.port)[-DEAF:]) / DEAF / 1024
+        print(
+            f"  p99 ×{at(run['delays'], 0.99) / plain:.2f} (at most 1.5); {grown:.0f} KB of memory each and "
+            f"{kernel:.0f} KB in the kernel's send queue (at most 128 together)",
+            flush=True,
+        )
 
 
 def many_boards(stack: Stack) -> None:

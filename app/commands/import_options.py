@@ -39,6 +39,9 @@ Raw = Annotated[bool, typer.Option("--raw", help="An apostrophe before = + - @ s
 IdTemplate = Annotated[
     str | None, typer.Option(metavar="TEMPLATE", help="How ids are made: {source}-{id}. {…}: fields or columns.")
 ]
+DigestIds = Annotated[
+    bool, typer.Option("--digest-ids", help="A row that lacks what --grant-id needs gets an id of its digest.")
+]
 Timezone = Annotated[str | None, typer.Option(help="Of times without an offset: Europe/Berlin.")]
 TimeFormat = Annotated[
     str | None, typer.Option(help="iso, epoch, epoch-ms, epoch-us, or a pattern such as %d.%m.%Y %H:%M.")
@@ -69,8 +72,11 @@ SqlUrl = Annotated[str | None, typer.Option(envvar="LEADERBOARD_SQL_URL", help="
 InFlight = Annotated[int, typer.Option(min=1, max=16, help="Batches on their way at once.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
-_TOML_KEYS = ("map", "set", "namespace", "grant_id", "timezone", "time_format", "delimiter", "encoding", "opening")
-_TOML_TABLES = ("map", "set")
+_TOML_KEYS = (
+    *("map", "set", "namespace", "grant_id", "digest_ids", "timezone", "time_format", "delimiter", "encoding"),
+    "opening",
+)
+_TOML_TABLES, _TOML_FLAGS = ("map", "set"), ("digest_ids",)
 
 
 class ImportTarget(NamedTuple):
@@ -98,6 +104,11 @@ def read_toml(path: Path | None) -> dict[str, Any]:
         if isinstance(value, dict) != (name in _TOML_TABLES):
             what = "a table" if name in _TOML_TABLES else "no table"
             raise typer.BadParameter(f"{path}: {name!r} must be {what}", param_hint="--mapping")
+        if isinstance(value, bool) != (name in _TOML_FLAGS):
+            what = "true or false" if name in _TOML_FLAGS else "text: put it in quotes"
+            raise typer.BadParameter(f"{path}: {name!r} must be {what}", param_hint="--mapping")
+        if name in _TOML_FLAGS:
+            continue
         for key, text in (value if isinstance(value, dict) else {name: value}).items():
             if not isinstance(text, str) and not (name == "opening" and isinstance(text, date)):
                 raise typer.BadParameter(f"{path}: {key!r} is no text: put it in quotes", param_hint="--mapping")
@@ -113,20 +124,29 @@ def reading_of(form: str | None, toml: dict[str, Any], **flags: Any) -> SourceOp
 
 
 def mapping_of(
-    toml: dict[str, Any], columns: list[str] | None, constants: list[str] | None, **flags: str | None
+    toml: dict[str, Any],
+    columns: list[str] | None,
+    constants: list[str] | None,
+    *,
+    has_digest_ids: bool,
+    **flags: str | None,
 ) -> MappingOptions:
-    """How rows become grants. flags: namespace, grant_id, timezone, time_format, opening, since, until.
-    BadParameter."""
+    """How rows become grants. has_digest_ids: of `--digest-ids`; flags: namespace, grant_id, timezone, time_format,
+    opening, since, until. BadParameter."""
     named = {name: flags[name] or toml.get(name) for name in ("namespace", "grant_id", "timezone", "time_format")}
     sent = flags["opening"] or toml.get("opening")  # In a TOML it may stand without quotes: a date.
     opening = _moment("--opening", None if sent is None else str(sent))
     if opening is not None and (flags["since"] or flags["until"]):
         raise typer.BadParameter("all rows are of one moment with --opening: without --since and --until")
+    digests = has_digest_ids or toml.get("digest_ids", False)
+    if digests and (named["grant_id"] is None or opening is not None):
+        raise typer.BadParameter("goes with --grant-id, and without --opening", param_hint="--digest-ids")
     return MappingOptions(
         columns=_pairs("--map", toml.get("map", {}), columns),
         constants=_pairs("--set", toml.get("set", {}), constants),
         namespace=named["namespace"],
         template=named["grant_id"],
+        digests=bool(digests),
         zone=None if named["timezone"] is None else _zone(named["timezone"]),
         time_format=_time_format(named["time_format"] or "iso"),
         opening=None if opening is None else opening.isoformat(),

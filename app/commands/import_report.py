@@ -25,7 +25,8 @@ def print_rows(state: ImportState, mapping: GrantMapping, refused: Path, *, is_d
             parts.append(f"{counts[name]:,} {words}")
     parts.append(f"{counts.get('refused', 0):,} refused")
     print(f"{count_text(state.rows, 'row')}: {', '.join(parts)}")
-    for code, reason in sorted(state.reasons.items(), key=lambda item: -item[1].count):
+    for kind, reason in sorted(state.reasons.items(), key=lambda item: -item[1].count):
+        code = kind.partition("\n")[0]
         print(f"  {code}: {reason.count:,}, first in line {reason.line}: {reason.reason}")
     if counts.get("refused") and not is_dry:
         print(f"refused rows, with the reason in each: {refused}; mend them and import that file")

@@ -77,6 +77,7 @@ def import_(
     encoding: given.Encoding = None,
     raw: given.Raw = False,
     grant_id: given.IdTemplate = None,
+    digest_ids: given.DigestIds = False,
     timezone: given.Timezone = None,
     time_format: given.TimeFormat = None,
     opening: given.Opening = None,
@@ -105,7 +106,8 @@ def import_(
         raise typer.BadParameter("--sql needs --sql-url")
     toml = given.read_toml(mapping)
     flags = {"namespace": namespace, "grant_id": grant_id, "timezone": timezone, "time_format": time_format}
-    rules = given.mapping_of(toml, map_, set_, since=since, until=until, opening=opening, **flags)
+    moments = {"since": since, "until": until, "opening": opening}
+    rules = given.mapping_of(toml, map_, set_, has_digest_ids=digest_ids, **moments, **flags)
     reading = given.reading_of(form, toml, delimiter=delimiter, encoding=encoding, is_raw=raw)
     voids = given.voids_of(rules, source, confirm, is_on=void_missing, is_confirmed=yes, is_dry=dry_run)
     target = given.ImportTarget(url, api_key, in_flight, quiet, replace)
@@ -194,7 +196,8 @@ async def _run(
     refusals: RefusalFile | None,
 ) -> VoidOutcome | None:
     """Imports the rows, then voids what none of them names. ImportStop, SourceFault."""
-    with progress(quiet=job.target.is_quiet, verb="imported", unit="rows") as bar, ExitStack() as stack:
+    verb = "checked" if job.is_dry else "imported"
+    with progress(quiet=job.target.is_quiet, verb=verb, unit="rows") as bar, ExitStack() as stack:
         bar.at(source.identity.name)
         folder = ids = None
         if job.voids is not None:

@@ -38,13 +38,15 @@ Value = msgspec.Raw | str
 
 class MappingOptions(NamedTuple):
     """How rows become grants. columns: the column of a field, where it has another name; constants: a field that is the
-    same in each row; template: of the grant ids, `{source}-{id}`; zone, time_format: of `import_times`; opening: the
-    moment of opening balances, where each row is the total of a user; since ≤ granted_at < until: what is imported."""
+    same in each row; template: of the grant ids, `{source}-{id}`; digests: a row that lacks what the template needs has
+    an id of its digest; zone, time_format: of `import_times`; opening: the moment of opening balances, where each row
+    is the total of a user; since ≤ granted_at < until: what is imported."""
 
     columns: Mapping[str, str] = {}
     constants: Mapping[str, str] = {}
     namespace: str | None = None
     template: str | None = None
+    digests: bool = False
     zone: tzinfo | None = None
     time_format: str = "iso"
     opening: str | None = None
@@ -81,6 +83,7 @@ class GrantMapping:
         self._counts = RowCounts()
         self._columns = {field: options.columns.get(field, field) for field in GRANT_FIELDS}
         self._parts = None if options.template is None else _PLACE.split(options.template)
+        self._has_own_ids = options.digests or (self._parts is None and options.opening is None)
         named = {*self._columns.values(), *(self._parts or ())[1::2]}
         if options.opening is not None:
             named.add(_SCORE)
@@ -96,7 +99,7 @@ class GrantMapping:
         """The grant of a row; None if it lies outside `since` and `until`. RowRefused."""
         fields: Mapping[str, Value] | None = row.fields
         # Counted first: the ids of later rows must not depend on which rows are mended or left out.
-        self.own_id = self._own_id(row) if self._parts is None and self._options.opening is None else ""
+        self.own_id = self._own_id(row) if self._has_own_ids else ""
         self.grant_id = ""
         if fields is None:
             raise RowRefused("unreadable", row.fault)
@@ -115,7 +118,7 @@ class GrantMapping:
             raise RowRefused("invalid", "names no namespace: give --namespace, or map a column to it")
         is_inside = self._read_time(row.line, grant)
         if self._parts is not None:
-            self.grant_id = self._fill(fields, grant, is_needed=is_inside)
+            self.grant_id = self.own_id or self._fill(fields, grant, is_needed=is_inside)
         if not is_inside:
             return None
         grant["grant_id"] = grant_id = self.grant_id
@@ -178,14 +181,23 @@ class GrantMapping:
     def _own_id(self, row: SourceRow) -> str:
         """The id of a row that has none: its digest, and how often it came before."""
         fields: Mapping[str, Value] = row.fields or {}
+        if self._parts is not None and self._is_complete(fields):
+            return ""
         sent = _plain(fields.get("refused_grant_id"))
         if sent:
             return sent
-        column = self._columns["grant_id"]
-        if _plain(value_at(fields, column)):
+        if self._parts is None and _plain(value_at(fields, self._columns["grant_id"])):
             return ""
         digest = blake2b(row.text, digest_size=16).digest()
         return f"row-{digest.hex()}-{self._counts.next(digest)}"
+
+    def _is_complete(self, fields: Mapping[str, Value]) -> bool:
+        """Whether a row has all that the template needs."""
+        constants, columns = self._options.constants, self._columns
+        return all(
+            constants.get(name) or _plain(value_at(fields, columns.get(name, name))) or _plain(value_at(fields, name))
+            for name in (self._parts or ())[1::2]
+        )
 
     def _fill(self, fields: Mapping[str, Value], grant: Mapping[str, Any], *, is_needed: bool) -> str:
         """The template with the row's values. RowRefused where one is lacking; if it is not needed, empty."""
@@ -197,7 +209,7 @@ class GrantMapping:
             if not value and not is_needed:
                 return ""
             if not value:
-                raise RowRefused("invalid", f"has no {name!r}, which its grant id is made of")
+                raise RowRefused("invalid", f"has no {name!r}, which its grant id is made of: see --digest-ids")
             parts[i] = value
         return "".join(parts)
 

@@ -16,7 +16,7 @@ from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
 from .import_refusals import Refusal, RefusalFile
 from .import_replacement import Replacement
-from .import_state import ImportState, Refusals, StateFile
+from .import_state import ImportState, StateFile
 from .source import Position
 from .source_row import SourceRow
 
@@ -197,11 +197,7 @@ class ImportRun:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._counts["refused"] += 1
-        reason = self._state.reasons.get(refusal.code)
-        if reason is None:
-            self._state.reasons[refusal.code] = Refusals(1, refusal.row.line, refusal.reason)
-        else:
-            reason.count += 1
+        self._state.count_refusal(refusal.code, refusal.row.line, refusal.reason)
         if self._refused is not None:
             self._refused.add(refusal)
 

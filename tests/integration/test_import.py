@@ -152,6 +152,38 @@ def test_rows_without_ids_count_once_each(live_server: Any, api: httpx.Client, s
     assert scores(api, space) == {"ann": 4}
 
 
+def test_rows_without_what_their_ids_are_made_of(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path
+) -> None:
+    """An old dump has ids for a part of its rows."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id,user_id,amount\n1,ann,1\n,ann,2\n,ann,2\n,bob,x\n2,bob,x\n3,bob,y\n,,1\n")
+    flags = ["--namespace", space, "--grant-id", "old-{id}"]
+    done = import_here(live_server, path, *flags)
+    assert (
+        done.lines[1] == "  invalid: 4, first in line 3: has no 'id', which its grant id is made of: see --digest-ids"
+    )
+    assert (
+        import_here(live_server, path, *flags, "--digest-ids", "--dry-run").lines[0]
+        == "7 rows: 2 would be new, 1 there already, 4 refused"
+    )
+    for new, there in ((2, 1), (0, 3)):
+        done = import_here(live_server, path, *flags, "--digest-ids")
+        assert done.lines[:3] == [
+            f"7 rows: {new} new, {there} there already, 4 refused",
+            "  invalid: 3, first in line 5: amount: must be a number",
+            "  invalid: 1, first in line 8: user_id: is required",
+        ]
+    assert scores(api, space) == {"ann": 5}
+    live_server.wait_flushed()
+    assert api.get(f"/v1/namespaces/{space}/grants/old-1").json()["amount"] == 1
+    refused = tmp_path / "rows.csv.refused.csv"
+    refused.write_text(refused.read_text().replace("bob,x", "ann,2").replace("bob,y", "ann,4"))
+    done = import_here(live_server, refused, *flags, "--digest-ids")
+    assert done.lines[0] == "4 rows: 3 new, 0 there already, 1 refused"
+    assert scores(api, space) == {"ann": 13}
+
+
 def test_rows_name_their_namespaces_and_times_their_bounds(
     live_server: Any, api: httpx.Client, names: Any, tmp_path: Path
 ) -> None:

@@ -42,6 +42,20 @@ class WatchedBoard(NamedTuple):
     version: int
     rows: Sequence[TopRow]
 
+    def state(self) -> "BoardState":
+        """What says whether the board is as before."""
+        return BoardState(self.namespace.id, self.name, self.epoch, self.version)
+
+
+class BoardState(NamedTuple):
+    """A state of a board: the same one has the same rows. A namespace that was made anew has another id, and may have
+    an older epoch and version."""
+
+    namespace_id: int = 0
+    board: str | None = None
+    epoch: int = 0
+    version: int = 0
+
 
 class RankServices(NamedTuple):
     """What all rank streams share. boards: makes connections at its first call; ends: how far the ledger of each
@@ -70,6 +84,8 @@ class RankStream:
         state = {} if top is None else json.loads(top)
         self._board: str | None = state.get("board")
         self._ranks: Mapping[int, int] = {int(user): rank for user, rank in state.get("ranks", {}).items()}
+        self._last_version: tuple[int, int] = (state.get("epoch", 0), state.get("version", 0))
+        self._last_state = BoardState(*state.get("state", ()))
         self._looked_s = float("-inf")
         self._sight: tuple[Any, ...] | None = None
         self._sight_s = float("-inf")
@@ -120,16 +136,25 @@ class RankStream:
             self._board, self._ranks = board.name, {}
         first = self._waiting[0] if self._waiting else None
         self._waiting.clear()
+        version = self._next_version(board)
         for change in rank_changes(self._ranks, board.rows):
             if change.type not in self._types:
                 self._ranks = _with_rank(self._ranks, change.user, change.rank)
                 continue
-            head = self._head(board, change)
+            head = self._head(board, change, *version)
             # What is still true keeps its id: it is the same message, which failed before.
             is_same = first is not None and _subject(first) == _subject(head)
             self._waiting.append(first if first is not None and is_same else head)
 
-    def _head(self, board: WatchedBoard, change: RankChange) -> Head:
+    def _next_version(self, board: WatchedBoard) -> tuple[int, int]:
+        """The epoch and version under which a board is told: its own, unless a later one was told before. So who keeps
+        what has the highest one is right also behind a namespace that was made anew."""
+        if board.state() == self._last_state:
+            return self._last_version
+        epoch, version = self._last_version
+        return max((board.epoch, board.version), (epoch, version + 1))
+
+    def _head(self, board: WatchedBoard, change: RankChange, epoch: int, version: int) -> Head:
         place: dict[str, Any] = {
             "stream": self.name,
             "namespace_id": board.namespace.id,
@@ -141,11 +166,12 @@ class RankStream:
             "rank": change.rank,
             "previous_rank": change.previous_rank,
             "score": board.namespace.number_or_none(change.units),
-            "epoch": board.epoch,
-            "version": board.version,
+            "epoch": epoch,
+            "version": version,
+            "state": board.state(),
             "at": datetime.now(UTC).isoformat(),
         }
-        message_id = f"msg_r{self._number}-{board.epoch}-{board.version}-{change.type[0]}{change.user}"
+        message_id = f"msg_r{self._number}-{epoch}-{version}-{change.type[0]}{change.user}"
         return Head(message_id, change.type, place)
 
     async def render(self, head: Head) -> Message | None:
@@ -166,13 +192,16 @@ class RankStream:
 
     def state_behind(self, head: Head, *, is_dropped: bool) -> StreamState:
         """See Stream."""
-        ranks = self._ranks_behind(head, is_dropped)
-        return StreamState(top=json.dumps({"board": self._board, "ranks": ranks}), top_version=head.place["version"])
+        top = {"board": self._board, "ranks": self._ranks_behind(head, is_dropped)}
+        versions = {name: head.place[name] for name in ("epoch", "version", "state")}
+        return StreamState(top=json.dumps(top | versions), top_version=head.place["version"])
 
     def pass_head(self, head: Head, *, is_dropped: bool) -> None:
         """See Stream."""
         self._waiting.popleft()
         self._ranks = self._ranks_behind(head, is_dropped)
+        self._last_version = head.place["epoch"], head.place["version"]
+        self._last_state = head.place["state"]
 
     def _ranks_behind(self, head: Head, is_dropped: bool) -> Mapping[int, int]:
         """The ranks as they were told. Of what was dropped nobody knows, but that the user is there no more."""

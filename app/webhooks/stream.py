@@ -15,7 +15,7 @@ class Head(NamedTuple):
 
 class StreamState(NamedTuple):
     """What is kept of a stream behind a message. partition, epoch, seq: the message's place; top: of a board as it was
-    told (JSON), at top_version."""
+    told (JSON), under top_version."""
 
     partition: int | None = None
     epoch: int | None = None

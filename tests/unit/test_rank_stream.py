@@ -9,7 +9,7 @@ import pytest
 from app.model.errors import Recovering
 from app.model.webhook import RANK_TYPES, WatchedTop, WebhookSettings
 from app.store.boards import BoardPage, BoardRow
-from app.webhooks import rank_stream
+from app.webhooks import rank_stream, watched_namespaces
 from app.webhooks.rank_stream import RankServices, RankStream
 from app.webhooks.stream import Head
 from app.webhooks.watched_namespaces import WatchedNamespaces
@@ -26,6 +26,8 @@ class Stores:
         self.hidden: set[int] = set()
         self.unknown: set[str] = set()
         self.is_away = False
+        self.namespace_id = 7
+        self.epoch = 1
         self.version = 0
         self.reads = 0
         self.ends = {0: (1, 0)}
@@ -35,7 +37,7 @@ class Stores:
     async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
         match query:
             case "get_watched_namespaces":
-                return [{"id": 7, "name": "race", "partition": 0, "version": 1, "rules": "{}"}]
+                return [{"id": self.namespace_id, "name": "race", "partition": 0, "version": 1, "rules": "{}"}]
             case "get_user_numbers":
                 return [{"name": name, "number": NUMBERS[name]} for name in args[0] if name not in self.unknown]
             case "get_webhook_user":
@@ -48,11 +50,11 @@ class Stores:
         if self.is_away:
             raise Recovering("not served")
         rows = [BoardRow(i + 1, user, 100 - i, i) for i, user in enumerate(self.users)]
-        return BoardPage(1, 5, self.version, len(rows), rows)
+        return BoardPage(self.epoch, 5, self.version, len(rows), rows)
 
     def show(self, *users: str) -> None:
         self.users, self.version = list(users), self.version + 1
-        self.ends[0] = 1, self.version
+        self.ends[0] = self.epoch, self.version
 
 
 @pytest.fixture
@@ -61,11 +63,13 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     return Stores()
 
 
-def stream_of(stores: Stores, window: str = "all", types: tuple[Any, ...] = RANK_TYPES) -> RankStream:
+def stream_of(
+    stores: Stores, window: str = "all", types: tuple[Any, ...] = RANK_TYPES, top: str | None = None
+) -> RankStream:
     settings = WebhookSettings(url="", namespaces="race", types=types, board=WatchedTop(window))
     fetch: Any = stores.fetch
     services = RankServices(lambda: cast(Any, stores), WatchedNamespaces(fetch), stores.ends, lambda: stores.now)
-    return RankStream(fetch, 9, settings, services, None)
+    return RankStream(fetch, 9, settings, services, top)
 
 
 async def settle_all(stream: RankStream, stores: Stores) -> list[tuple[str, int]]:
@@ -85,7 +89,76 @@ def test_what_was_taken_is_kept_by_numbers_of_users(stores: Stores) -> None:
         assert await settle_all(stream, stores) == [("entered", 1), ("entered", 2)]
         stores.show("bob", "ann")
         assert await settle_all(stream, stores) == [("rank_changed", 2), ("rank_changed", 1)]
-        assert stores.states[-1] == {"board": "all", "ranks": {"1": 2, "2": 1}}
+        assert stores.states[-1]["ranks"] == {"1": 2, "2": 1}
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("epoch", [1, 2], ids=["older", "newer"])
+def test_a_namespace_made_anew_is_told_under_higher_versions(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, epoch: int, *, is_restarted: bool
+) -> None:
+    """Its board is empty at version 0, perhaps in another partition: who keeps the highest has it right."""
+    monkeypatch.setattr(watched_namespaces, "RULES_S", 0)
+    highest: dict[int, tuple[tuple[int, int], str]] = {}
+    ids = set()
+
+    async def run() -> None:
+        stores.epoch = 2
+        stores.version = 40
+        stores.show("ann", "bob")
+        stream = stream_of(stores)
+
+        async def take_all() -> None:
+            while (head := await stream.head()) is not None:
+                version = head.place["epoch"], head.place["version"]
+                before, _ = highest.get(head.place["user"], ((0, 0), ""))
+                assert version > before
+                assert head.message_id not in ids
+                ids.add(head.message_id)
+                highest[head.place["user"]] = version, head.type
+                stores.states.append(json.loads(stream.state_behind(head, is_dropped=False).top or ""))
+                stream.pass_head(head, is_dropped=False)
+
+        await take_all()
+        for _ in range(2):
+            stores.namespace_id, stores.epoch, stores.version = stores.namespace_id + 1, epoch, -1
+            stores.show()
+            if is_restarted:
+                stream = stream_of(stores, top=json.dumps(stores.states[-1]))
+            await take_all()
+            assert {kind for _, kind in highest.values()} == {"left"}
+            stores.version = 40
+            stores.show("bob", "ann")
+            await take_all()
+            assert {kind for _, kind in highest.values()} == {"entered"}
+            stores.version = 60
+            stores.show("ann", "bob")
+            await take_all()
+            assert {kind for _, kind in highest.values()} == {"rank_changed"}
+        stores.epoch, stores.version = 3, 0
+        stores.show("bob", "ann")
+        await take_all()
+        assert (stores.states[-1]["epoch"], stores.states[-1]["version"]) == (3, 1), (
+            "the board's own, once it is higher"
+        )
+
+    asyncio.run(run())
+
+
+def test_a_message_that_failed_keeps_its_id_behind_a_start(stores: Stores) -> None:
+    async def run() -> None:
+        stream = stream_of(stores)
+        stores.show("ann", "bob")
+        head = await stream.head()
+        assert head is not None
+        top = stream.state_behind(head, is_dropped=False).top
+        stream.pass_head(head, is_dropped=False)
+        second, again = await stream.head(), await stream_of(stores, top=top).head()
+        assert second is not None
+        assert again is not None
+        assert (second.message_id, second.place["user"]) == (again.message_id, 2)
 
     asyncio.run(run())
 

@@ -131,3 +131,43 @@ def test_users_who_hide_while_the_receiver_is_away_are_in_no_message(
     until(lambda: {**ranks(), USERS[0]: None} == {**expected, USERS[0]: None}, "the others", seconds=NEWS_S_MAX)
     late = [one for one in receiver.messages[count + 1 :] if one["data"]["user_id"] == USERS[0]]
     assert late == []
+
+
+def highest_of(receiver: Receiver) -> Top:
+    """The top that a receiver has who keeps, of each user, what came with the highest epoch and version."""
+    highest: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+    for one in receiver.messages:
+        data = one["data"]
+        version = data["epoch"], data["version"]
+        if version > highest.get(data["user_id"], ((0, 0), {}))[0]:
+            highest[data["user_id"]] = version, data
+    return {user: (data["rank"], data["score"]) for user, (_, data) in highest.items() if data["rank"] is not None}
+
+
+def test_who_keeps_the_highest_version_is_right_behind_a_namespace_made_anew(
+    api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    hook = Hook(api, names.fresh(), receiver.url, types=TYPES, board={"window": "all", "limit": LIMIT})
+    for turn, users in enumerate([USERS[:3], USERS[2:4], USERS[:2]]):
+        for i, user in enumerate(users):
+            hook.grant(f"g{i}", user, amount=10 + i + turn)
+        top = board_of(api, hook.name)
+        assert len(top) == len(users)
+        until(lambda: highest_of(receiver) == top, "the top", seconds=NEWS_S_MAX)  # noqa: B023
+        path = f"/v1/namespaces/{hook.name}"
+        assert api.delete(path, params={"confirm": hook.name}).status_code < 300
+        assert api.put(path, json={"accept_past": None}).status_code == 201
+        until(lambda: highest_of(receiver) == {}, "all have left", seconds=NEWS_S_MAX)
+
+
+def test_another_board_and_back_is_told_under_higher_versions(
+    api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    hook = Hook(api, names.fresh(), receiver.url, types=TYPES, board={"window": "all", "limit": LIMIT})
+    hook.grant("g1")
+    arrive(receiver, 1)
+    for count, limit in enumerate((1, LIMIT), 2):
+        assert hook.put(board={"window": "all", "limit": limit}).status_code == 200
+        arrive(receiver, count)
+    versions = [(one["data"]["epoch"], one["data"]["version"]) for one in receiver.messages]
+    assert versions == sorted(set(versions)), "each is higher than the one before"

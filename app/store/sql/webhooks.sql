@@ -34,12 +34,14 @@ SELECT number FROM made;
 
 -- name: update_webhook
 -- Replaces what a webhook does. $5: its secret; $6: whether that is a new one, beside which the one before signs for a day more.
+-- Of another board nothing was told yet; but the epoch and version told last stay, so that none is lower.
 UPDATE webhooks SET version = version + 1, api_key_id = $2, api_key_hash = $3, settings = $4::json, secret = $5,
     previous_secret = CASE WHEN $6::boolean THEN secret ELSE previous_secret END,
     previous_secret_until = CASE WHEN $6::boolean THEN now() + make_interval(secs => $7) ELSE previous_secret_until END,
     updated_at = now(), is_gone = false, stop_reason = NULL,
     top = CASE WHEN (settings -> 'board')::text = ($4::json -> 'board')::text
-               AND settings ->> 'namespaces' = $4::json ->> 'namespaces' THEN top END
+               AND settings ->> 'namespaces' = $4::json ->> 'namespaces' THEN top
+          ELSE (top::jsonb - '{board,ranks,state}'::text[])::json END
 WHERE id = $1;
 
 -- name: delete_webhook

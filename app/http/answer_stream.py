@@ -1,7 +1,6 @@
 """An answer without an end, which others write after its request's task has ended."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from uvicorn.server import ServerState
 from ..model.errors import BadRequest
 from .connections import Connections
 from .protocol import HttpProtocol
-from .sockets import PUSH_BUFFER_BYTES_MAX, drop, set_option, unsent_bytes
+from .sockets import drop, unsent_bytes, write_at_once
 
 
 class AnswerStream(asyncio.Protocol):
@@ -50,10 +49,8 @@ class AnswerStream(asyncio.Protocol):
         """Takes the connection from the protocol that wrote the head."""
         self._server_state.connections.add(self)  # type: ignore[arg-type]
         transport = self._transport
-        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, PUSH_BUFFER_BYTES_MAX)
         transport.set_protocol(self)
-        # With no room in the transport's buffer, it writes at once, and tells where the kernel does not take all of it.
-        transport.set_write_buffer_limits(high=0)
+        write_at_once(transport)
         self.is_clear = not transport.get_write_buffer_size()
 
     def push(self, data: bytes) -> None:

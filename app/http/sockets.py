@@ -14,6 +14,13 @@ PUSH_BUFFER_BYTES_MAX = 32 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
+def write_at_once(transport: Any) -> None:
+    """From here on a transport has no buffer of its own: it writes at once, and pauses its protocol where the kernel
+    does not take all. The kernel buffers little, since who is late gets a newer state instead."""
+    set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, PUSH_BUFFER_BYTES_MAX)
+    transport.set_write_buffer_limits(high=0)
+
+
 def drop(transport: Any) -> None:
     """Ends a connection at once. Unsent bytes, here and in the kernel, are discarded."""
     set_option(transport.get_extra_info("socket"), socket.SO_LINGER, _NO_LINGER)

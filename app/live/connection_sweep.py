@@ -1,5 +1,5 @@
-"""The open WebSockets of a process: who is late, who has heard nothing for long, and whose client token is over. One
-loop looks, so none of them needs a timer of its own."""
+"""The open live connections of a process, WebSockets and event streams: who is late, who has heard nothing for long,
+and whose client token is over. One loop looks, so none of them needs a timer of its own."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,11 +7,11 @@ from typing import Protocol
 
 from ..metrics import LIVE_FRAMES
 
-#: Seconds between two looks at the sockets that must do something by a time.
+#: Seconds between two looks at the connections that must do something by a time.
 LOOK_S = 0.25
-#: Seconds between two looks at all sockets.
+#: Seconds between two looks at all connections.
 LOOK_AT_ALL_S = 1.0
-#: Sockets that are looked at before other tasks run: 1 ms of the event loop.
+#: Connections that are looked at before other tasks run: 1 ms of the event loop.
 _LOOKED_MAX = 2_000
 
 

@@ -1,6 +1,5 @@
 """One board as Server-Sent Events: an answer without an end, without a task and without a timer."""
 
-import asyncio
 from collections.abc import Callable
 from random import random
 from typing import Any, Protocol
@@ -8,24 +7,19 @@ from typing import Any, Protocol
 from ..metrics import LIVE_CONNECTIONS
 from ..model.errors import Problem, Unauthorized
 from . import protocol
-from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
+from .connection_sweep import LiveSweep
 from .hub import Hub
+from .live_writer import LiveTransport, LiveWriter
 from .subscriber import REVOKED, Subscriber
-from .websocket import SILENCE_S
 
 
-class LiveStream(Protocol):
-    """What an event stream needs of its connection. is_clear: the client has taken all that was written; on_clear:
-    called once it has, after a while in which it had not; on_gone: it is lost; on_shutdown: the server stops."""
+class LiveStream(LiveTransport, Protocol):
+    """What an event stream needs of its connection. is_chunked: HTTP/1.1 frames the pieces; on_gone: called when it is
+    lost; on_shutdown: when the server stops."""
 
     is_chunked: bool
-    is_clear: bool
-    on_clear: Callable[[], None] | None
     on_gone: Callable[[], None] | None
     on_shutdown: Callable[[], None] | None
-
-    def push(self, data: bytes) -> None:
-        """Writes whole events. Nobody waits."""
 
     def end(self, last: bytes = b"") -> None:
         """Writes the last events and closes."""
@@ -34,7 +28,7 @@ class LiveStream(Protocol):
         """Ends it at once."""
 
 
-class EventStream:
+class EventStream(LiveWriter[LiveStream]):
     """One client and its only subscription. What the client does not take at once stays in the slot.
 
     release: gives back what was counted for it.
@@ -43,14 +37,9 @@ class EventStream:
     __slots__ = (
         "_hub",
         "_is_over",
-        "_is_silent",
-        "_late_since",
         "_release",
         "_send_s_max",
-        "_silent_s",
-        "_stream",
         "_subscriber",
-        "_sweep",
     )
 
     def __init__(
@@ -63,19 +52,16 @@ class EventStream:
         send_s_max: float,
         release: Callable[[], None],
     ) -> None:
-        self._stream = stream
+        super().__init__(stream, sweep)
         self._subscriber = subscriber
         self._hub = hub
-        self._sweep = sweep
         self._send_s_max = send_s_max
         self._release = release
         self._is_over = False
-        self._is_silent, self._silent_s = True, 0.0
-        self._late_since: float | None = None
 
     def begin(self, on_shutdown: Callable[[], None]) -> None:
         """From here on frames come, the first one as soon as there is one."""
-        stream, viewer = self._stream, self._subscriber.viewer
+        stream, viewer = self._transport, self._subscriber.viewer
         stream.on_clear, stream.on_gone, stream.on_shutdown = self._flush, self._leave, on_shutdown
         viewer.outlet = self
         self._sweep.open.add(self)
@@ -83,7 +69,7 @@ class EventStream:
         if viewer.revoked:
             self.revoke()
         elif stream.is_clear:
-            self._send_news()
+            self._hub.deliver(self._subscriber)
         else:
             self._be_late()
 
@@ -91,7 +77,7 @@ class EventStream:
 
     def deliver(self, subscriber: Subscriber) -> None:
         """Sends what the subscription has, slot or fault, if the client takes it now; else once it does."""
-        if self._stream.is_clear or subscriber.fault is not None:
+        if self._transport.is_clear or subscriber.fault is not None:
             self._send_news()
 
     def revoke(self) -> None:
@@ -105,17 +91,9 @@ class EventStream:
 
     def check_time(self, now: float) -> None:
         """Drops the connection of a client that has not taken a frame in time."""
-        if self._late_since is not None and now - self._late_since >= self._send_s_max:
-            self._stream.drop()
+        if self._is_too_late(now, self._send_s_max):
+            self._transport.drop()
             self._leave()
-
-    def check_silence(self) -> None:
-        """Sends a ping if nothing was sent for SILENCE_S: proxies keep the connection, and a client that is gone is
-        noticed."""
-        self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
-        self._is_silent = True
-        if self._silent_s >= SILENCE_S and self._stream.is_clear:
-            self._push(self._message({"type": "ping"}))
 
     # Between them.
 
@@ -123,7 +101,7 @@ class EventStream:
         """The client has taken all."""
         self._late_since = None
         self._sweep.waiting.discard(self)
-        self._send_news()
+        self._hub.deliver(self._subscriber)
 
     def _send_news(self) -> None:
         subscriber, frame = self._subscriber, self._subscriber.slot
@@ -132,21 +110,10 @@ class EventStream:
         elif frame is not None:
             subscriber.slot = None
             self._sweep.frames += 1
-            self._push(frame.event(self._stream.is_chunked))
+            self._push(frame.event(self._transport.is_chunked))
 
     def _message(self, body: dict[str, Any], head: bytes = b"") -> bytes:
-        return protocol.event_bytes(body, self._stream.is_chunked, head)
-
-    def _push(self, data: bytes) -> None:
-        self._is_silent = False
-        self._stream.push(data)
-        if not self._stream.is_clear:
-            self._be_late()
-
-    def _be_late(self) -> None:
-        if self._late_since is None:
-            self._late_since = asyncio.get_running_loop().time()
-            self._sweep.waiting.add(self)
+        return protocol.event_bytes(body, self._transport.is_chunked, head)
 
     def _fail(self, problem: Problem) -> None:
         body = {"type": "error", "code": problem.code, "detail": problem.detail}
@@ -154,14 +121,14 @@ class EventStream:
 
     def _end(self, last: bytes) -> None:
         if not self._is_over:
-            self._stream.end(last)
+            self._transport.end(last)
             self._leave()
 
     def _leave(self) -> None:
         if self._is_over:
             return
         self._is_over = True
-        stream, viewer = self._stream, self._subscriber.viewer
+        stream, viewer = self._transport, self._subscriber.viewer
         self._late_since = stream.on_clear = stream.on_gone = stream.on_shutdown = viewer.outlet = None
         self._sweep.waiting.discard(self)
         self._sweep.open.discard(self)

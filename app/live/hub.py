@@ -8,7 +8,7 @@ nobody gets a state that is newer than their right.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -134,6 +134,15 @@ class Hub:
         """Removes a subscriber, and its view and board if nobody else watches them. O(1)."""
         self._register.remove(subscriber)
 
+    def deliver(self, subscriber: Subscriber) -> None:
+        """Sends what a subscription has, if its client takes it now. What cannot be encoded is the fault of its board:
+        it ends that subscription and nothing else."""
+        try:
+            subscriber.deliver()
+        except Exception:
+            log.exception("a frame cannot be sent")
+            self._end([subscriber], Internal("it is logged"))
+
     async def run(self) -> None:
         """Ticks for ever. Sleeps while nobody watches and nothing changes."""
         clock = asyncio.get_running_loop().time
@@ -188,18 +197,14 @@ class Hub:
                 self._delivered = 0
                 await asyncio.sleep(0)
             for subscriber in news[first : first + _DELIVERED_MAX]:
-                try:
-                    subscriber.deliver()
-                except Exception:  # What cannot be encoded is the fault of one board: the others are delivered.
-                    log.exception("a frame cannot be sent")
-                    self._end([subscriber], Internal("it is logged"))
+                self.deliver(subscriber)
             self._delivered += min(_DELIVERED_MAX, len(news) - first)
 
     async def _look(self) -> tuple[list[BoardRead], Problem | None]:
         """The reads that are due: of boards that changed, and of views with newcomers."""
         now, trouble = self._clock(), None
         readings: list[BoardRead] = []
-        groups = [[(board, board.window(now)) for board in group] for group in _groups(self._boards.values())]
+        groups = [[(board, board.window(now)) for board in group] for group in self._register.groups(BOARDS_A_CALL_MAX)]
         calls = (
             versions_call(
                 group[0][0].namespace.partition, [(board.namespace.id, board.name_in(at)) for board, at in group]
@@ -328,16 +333,6 @@ class Hub:
     def _note_change(self, changed: Changed) -> None:
         self._stale = self._stale.joined(changed)
         self._wake.set()
-
-
-def _groups(boards: Iterable[WatchedBoard]) -> Iterator[list[WatchedBoard]]:
-    """The boards of each partition, in groups for one call each."""
-    by_partition: dict[int, list[WatchedBoard]] = {}
-    for board in boards:
-        by_partition.setdefault(board.namespace.partition, []).append(board)
-    for group in by_partition.values():
-        for first in range(0, len(group), BOARDS_A_CALL_MAX):
-            yield group[first : first + BOARDS_A_CALL_MAX]
 
 
 def _raised(reply: Any) -> Any:

@@ -1,5 +1,7 @@
 """Every watched board of a process, and how many views each client may have on them."""
 
+from collections.abc import Iterator
+
 from ..http.connections import Owner
 from ..model.errors import Overloaded
 from ..model.namespace import Namespace
@@ -63,6 +65,15 @@ class WatchedBoards:
         self._anonymous_views -= not watched.keys and subscriber.owner.is_key
         watched.add(subscriber)
         self.watched[subscriber] = board, watched
+
+    def groups(self, size_max: int) -> Iterator[list[WatchedBoard]]:
+        """The boards of each partition, in groups for one call each."""
+        by_partition: dict[int, list[WatchedBoard]] = {}
+        for board in self.boards.values():
+            by_partition.setdefault(board.namespace.partition, []).append(board)
+        for group in by_partition.values():
+            for first in range(0, len(group), size_max):
+                yield group[first : first + size_max]
 
     def remove(self, subscriber: Subscriber) -> None:
         """Removes a subscriber, and its view and board if nobody else watches them. O(1)."""

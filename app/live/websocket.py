@@ -1,7 +1,6 @@
 """One WebSocket and its subscriptions. Its task receives; what is sent is written where it is made."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,8 +9,9 @@ from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavaila
 from ..model.text import check_label
 from . import protocol
 from .client_quota import ClientQuota
-from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
+from .connection_sweep import LiveSweep
 from .hub import Hub
+from .live_writer import LiveTransport, LiveWriter
 from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
 from .subscriber import REVOKED, Subscriber, Viewer
 from .views import check_view
@@ -20,8 +20,6 @@ from .views import check_view
 FIRST_MESSAGE_S_MAX = 5.0
 #: Seconds until a client is authenticated or watches something.
 BEGIN_S_MAX = 10.0
-#: Seconds of silence before a `ping` is sent. Proxies drop connections that are silent for 30 s or 60 s.
-SILENCE_S = 25.0
 #: Seconds in which a client must take one frame. A client that takes longer is too slow.
 SEND_S_MAX = 10.0
 #: Subscriptions of a connection.
@@ -62,15 +60,8 @@ class CloseConnection(Exception):
         self.reason = reason
 
 
-class LiveSocket(Protocol):
-    """What a connection needs of its WebSocket. is_clear: the client has taken all that was written; on_clear: called
-    once it has, after a while in which it had not."""
-
-    is_clear: bool
-    on_clear: Callable[[], None] | None
-
-    def push(self, frame: bytes) -> None:
-        """Writes one whole frame. Nobody waits."""
+class LiveSocket(LiveTransport, Protocol):
+    """What a connection needs of its WebSocket."""
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Closes it; `receive` then tells of the disconnect. Nothing happens where it is closed."""
@@ -79,7 +70,7 @@ class LiveSocket(Protocol):
         """The client's next message, as ASGI has it."""
 
 
-class LiveConnection:
+class LiveConnection(LiveWriter[LiveSocket]):
     """One client. packed: it speaks MessagePack.
 
     What the client does not take at once stays in the slots of its subscriptions, which take turns: `_ready` has them
@@ -91,17 +82,12 @@ class LiveConnection:
         "_has_begun",
         "_hub",
         "_is_over",
-        "_is_silent",
-        "_late_since",
         "_limits",
         "_packed",
         "_quota",
         "_ready",
         "_replies",
-        "_silent_s",
-        "_socket",
         "_subscribers",
-        "_sweep",
         "_viewer",
     )
 
@@ -115,31 +101,28 @@ class LiveConnection:
         quota: ClientQuota,
         sweep: LiveSweep,
     ) -> None:
-        self._socket = socket
+        super().__init__(socket, sweep)
         self._packed = packed
         self._hub = hub
         self._viewer = viewer
         self._limits = limits
         self._quota = quota
-        self._sweep = sweep
         self._subscribers: dict[int, Subscriber] = {}
         self._ready: dict[Subscriber, None] = {}
         self._replies: list[bytes] = []
         self._has_begun = self._is_over = False
-        self._is_silent, self._silent_s = True, 0.0
         self._begin_by: tuple[float, str] | None = None
-        self._late_since: float | None = None
         self._counted_as: Owner | None = None
 
     async def serve(self) -> None:
         """Receives until the connection ends."""
         self._hub.viewers.add(self._viewer)
-        self._viewer.outlet, self._socket.on_clear = self, self._flush
+        self._viewer.outlet, self._transport.on_clear = self, self._flush
         try:
             self._count()
             await self._receive()
         except CloseConnection as closed:
-            self._socket.end(closed.code, closed.reason)
+            self._transport.end(closed.code, closed.reason)
         finally:
             self._leave()
 
@@ -147,7 +130,7 @@ class LiveConnection:
 
     def deliver(self, subscriber: Subscriber) -> None:
         """Sends what a subscription has, slot or fault, if the client takes it now; else when its turn comes."""
-        if self._socket.is_clear:
+        if self._transport.is_clear:
             self._send_news(subscriber)
         else:
             self._ready[subscriber] = None
@@ -165,15 +148,8 @@ class LiveConnection:
         """Ends the connection if it has not begun in time, or its client has not taken a frame in time."""
         if self._begin_by is not None and now >= self._begin_by[0]:
             self._end(CloseCode.NO_AUTH, self._begin_by[1])
-        elif self._late_since is not None and now - self._late_since >= self._limits.send_s_max:
+        elif self._is_too_late(now, self._limits.send_s_max):
             self._end(CloseCode.TOO_SLOW, "too slow")
-
-    def check_silence(self) -> None:
-        """Sends a ping if nothing was sent for SILENCE_S."""
-        self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
-        self._is_silent = True
-        if self._silent_s >= SILENCE_S and self._socket.is_clear:
-            self._push(self._message({"type": "ping"}))
 
     # Sending.
 
@@ -182,12 +158,12 @@ class LiveConnection:
         self._late_since = None
         if self._has_begun:
             self._sweep.waiting.discard(self)
-        while self._socket.is_clear and self._replies:
+        while self._transport.is_clear and self._replies:
             self._push(self._replies.pop(0))
-        while self._socket.is_clear and self._ready:
+        while self._transport.is_clear and self._ready:
             subscriber = next(iter(self._ready))
             del self._ready[subscriber]
-            self._send_news(subscriber)
+            self._hub.deliver(subscriber)
 
     def _send_news(self, subscriber: Subscriber) -> None:
         frame = subscriber.slot
@@ -200,7 +176,7 @@ class LiveConnection:
             self._push(self._message(protocol.error(subscriber.number, subscriber.fault)))
 
     def _reply(self, body: dict[str, Any]) -> None:
-        if self._socket.is_clear:
+        if self._transport.is_clear:
             self._push(self._message(body))
         elif len(self._replies) < REPLIES_MAX:
             self._replies.append(self._message(body))
@@ -210,25 +186,18 @@ class LiveConnection:
     def _message(self, body: dict[str, Any]) -> bytes:
         return protocol.message_bytes(body, self._packed)
 
-    def _push(self, data: bytes) -> None:
-        self._is_silent = False
-        self._socket.push(data)
-        if not self._socket.is_clear and self._late_since is None:
-            self._late_since = asyncio.get_running_loop().time()
-            self._sweep.waiting.add(self)
-
     # The end.
 
     def _end(self, code: CloseCode, reason: str) -> None:
         """Closes the socket and leaves, whatever the task is doing: it ends when it looks."""
-        self._socket.end(code, reason)
+        self._transport.end(code, reason)
         self._leave()
 
     def _leave(self) -> None:
         if self._is_over:
             return
         self._is_over = True
-        self._begin_by = self._late_since = self._socket.on_clear = self._viewer.outlet = None
+        self._begin_by = self._late_since = self._transport.on_clear = self._viewer.outlet = None
         self._sweep.waiting.discard(self)
         self._ready.clear()
         for subscriber in self._subscribers.values():
@@ -261,7 +230,7 @@ class LiveConnection:
                 waits = limits.begin_s_max if has_message else limits.first_message_s_max
                 late = "nothing was watched" if has_message else "nothing came"
                 self._begin_by = since + waits, f"{late} within {waits:g} s"
-            message = await self._socket.receive()
+            message = await self._transport.receive()
             self._begin_by = None
             if message["type"] == "websocket.disconnect" or self._is_over:
                 return

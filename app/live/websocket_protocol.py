@@ -7,7 +7,6 @@ is dropped.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -18,7 +17,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from ..http.connections import CONNECTION, CONNECTIONS, Connections
-from ..http.sockets import PUSH_BUFFER_BYTES_MAX, drop, set_option, unsent_bytes
+from ..http.sockets import drop, unsent_bytes, write_at_once
 from .protocol import CloseCode
 
 DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket
@@ -122,9 +121,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """The HTTP protocol hands over its transport; this counts as the same connection."""
-        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, PUSH_BUFFER_BYTES_MAX)
-        # With no room in the transport's buffer, it writes at once, and tells where the kernel does not take all of it.
-        transport.set_write_buffer_limits(high=0)
+        write_at_once(transport)
         super().connection_made(GuardedTransport(transport, self._all.limits.goodbye_s_max))  # type: ignore[arg-type]
 
     def forget_head(self) -> None:
@@ -132,11 +129,11 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.request = self.response = None  # type: ignore[assignment]
         self.scope = {**self.scope, "headers": [], "state": {}}
 
-    def push(self, frame: bytes) -> None:
+    def push(self, data: bytes) -> None:
         """Writes one whole frame, if the socket is not closed: past ASGI and the state machine of websockets, which
         knows no frame that could stand around it. Nobody waits; see `is_clear`."""
         if not self.close_sent:
-            self.transport.write(frame)
+            self.transport.write(data)
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Closes the socket with a code, behind what is written already; who does not take that in time is dropped. The

@@ -11,9 +11,10 @@ import pytest
 from app.live.client_quota import ClientQuota
 from app.live.connection_sweep import LOOK_AT_ALL_S, LiveSweep
 from app.live.event_stream import EventStream
+from app.live.live_writer import SILENCE_S
 from app.live.protocol import Frame, Resume
 from app.live.subscriber import REVOKED, Subscriber, Viewer
-from app.live.websocket import SEND_S_MAX, SILENCE_S
+from app.live.websocket import SEND_S_MAX
 from app.model.errors import RateLimited
 from app.model.views import Top
 from tests.support.hub_store import TOKEN, Store, within
@@ -230,6 +231,25 @@ def test_a_fault_is_the_last_event_also_for_a_late_client() -> None:
             store.changes += 1
             assert await served.news(2) == ["error"]
             served.assert_over("ended")
+
+    within(act)
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_frame_that_cannot_be_encoded_ends_the_stream_that_it_was_for(
+    monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    async def act(store: Store) -> None:
+        served = Served(store)
+        served.stream.is_clear = not is_late
+        await served.begin()
+        monkeypatch.setattr(Frame, "event", lambda *_: 1 / 0)
+        events = await served.news(1)
+        if is_late:
+            served.stream.read()
+            events = served.stream.kinds()
+        assert events == ["error"]
+        served.assert_over("ended")
 
     within(act)
 

@@ -3,7 +3,8 @@ it stays in the process."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -13,9 +14,10 @@ from websockets.streams import StreamReader
 
 from app.live.client_quota import ClientQuota
 from app.live.connection_sweep import LiveSweep
+from app.live.live_writer import SILENCE_S
 from app.live.protocol import CloseCode, Frame, websocket_bytes
 from app.live.subscriber import Viewer
-from app.live.websocket import SILENCE_S, LiveConnection, LiveLimits
+from app.live.websocket import LiveConnection, LiveLimits
 from app.model.errors import NamespaceNotFound
 from tests.support.hub_store import Store, within
 from tests.support.virtual_time import VirtualTime
@@ -46,10 +48,10 @@ class Socket:
         self.codes: list[CloseCode] = []
         self.inbox: asyncio.Queue[Any] = asyncio.Queue()
 
-    def push(self, frame: bytes) -> None:
+    def push(self, data: bytes) -> None:
         assert self.is_clear, "only where the client takes it"
         self.is_clear = self.reads
-        self.sent += [json.loads(data) for _, data in parsed(frame)]
+        self.sent += [json.loads(text) for _, text in parsed(data)]
 
     def end(self, code: CloseCode, reason: str) -> None:
         assert reason
@@ -113,6 +115,24 @@ class Served:
         self.quota.take(self.viewer.owner)
 
 
+@asynccontextmanager
+async def watching(store: Store, *limits: int) -> AsyncIterator[Served]:
+    """A client that watches the first rows, once for each limit, which is the subscription's number, too. The sweep
+    runs."""
+    served = Served(store)
+    sweep = asyncio.create_task(served.sweep.run())
+    for limit in limits:
+        served.socket.watch(limit, limit)
+    await served.settle()
+    try:
+        yield served
+    finally:
+        served.socket.leave()
+        sweep.cancel()
+        await asyncio.wait({sweep})
+    await served.end()
+
+
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_frame_is_one_whole_message_of_a_websocket(size: int, packed: bool) -> None:
@@ -131,35 +151,28 @@ def test_subscriptions_of_one_id_share_a_frame_and_each_other_has_its_own() -> N
 
 def test_what_a_client_takes_is_written_at_once_and_by_nobody_else() -> None:
     async def act(store: Store) -> None:
-        served = Served(store)
-        served.socket.watch(1)
-        await served.settle()
-        tasks = asyncio.all_tasks()
-        for version in (1, 2, 3):
-            await served.news(version)
-            assert served.socket.taken() == [("snapshot" if version == 1 else "delta", 1, version)]
-        assert asyncio.all_tasks() == tasks
-        served.socket.leave()
-        await served.end()
+        async with watching(store, 1) as served:
+            tasks = asyncio.all_tasks()
+            for version in (1, 2, 3):
+                await served.news(version)
+                assert served.socket.taken() == [("snapshot" if version == 1 else "delta", 1, version)]
+            assert asyncio.all_tasks() == tasks
 
     within(act)
 
 
 def test_subscriptions_of_a_late_client_take_turns_and_skip_states() -> None:
     async def act(store: Store) -> None:
-        served = Served(store)
-        for number in (1, 2, 3):
-            served.socket.watch(number, number)
-        await served.settle()
-        await served.news(1)
-        assert sorted(served.socket.taken()) == [("snapshot", number, 1) for number in (1, 2, 3)]
-        served.socket.reads = False
-        order = []
-        for version in range(2, 8):
-            await served.news(version)
-            order += served.socket.taken()
-            served.socket.read()
-            order += served.socket.taken()
+        async with watching(store, 1, 2, 3) as served:
+            await served.news(1)
+            assert sorted(served.socket.taken()) == [("snapshot", number, 1) for number in (1, 2, 3)]
+            served.socket.reads = False
+            order = []
+            for version in range(2, 8):
+                await served.news(version)
+                order += served.socket.taken()
+                served.socket.read()
+                order += served.socket.taken()
         numbers = [number for _, number, _ in order]
         assert all(set(numbers[at : at + 3]) == {1, 2, 3} for at in range(0, len(numbers) - 2, 3)), order
         assert [version for _, _, version in order] == sorted(version for _, _, version in order)
@@ -167,9 +180,34 @@ def test_subscriptions_of_a_late_client_take_turns_and_skip_states() -> None:
         for kind, number, version in order:
             assert kind == "snapshot" or versions.get(number, 1) == version - 1
             versions[number] = version
-        served.socket.leave()
-        await served.end()
 
+    within(act)
+
+
+def test_a_frame_that_cannot_be_encoded_for_a_late_client_ends_its_own_subscription(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wire = Frame.wire
+
+    def broken(frame: Frame, number: int, packed: bool) -> bytes:
+        if (number, frame.body["version"]) == (1, 3):
+            raise TypeError("a row that no encoder knows")
+        return wire(frame, number, packed)
+
+    async def act(store: Store) -> None:
+        async with watching(store, 1, 2) as served:
+            await served.news(1)
+            served.socket.reads = False
+            for version in (2, 3):
+                await served.news(version)
+            served.socket.taken()
+            served.socket.reads = True
+            served.socket.read()
+            assert sorted(served.socket.taken()) == [("error", 1, None), ("snapshot", 2, 3)]
+            await served.news(4)
+            assert served.socket.taken() == [("delta", 2, 4)]
+
+    monkeypatch.setattr(Frame, "wire", broken)
     within(act)
 
 
@@ -177,22 +215,16 @@ def test_who_does_not_take_a_frame_in_time_is_closed(monkeypatch: pytest.MonkeyP
     clock = VirtualTime(monkeypatch)
 
     async def act(store: Store) -> None:
-        served = Served(store)
-        sweep = asyncio.create_task(served.sweep.run())
-        served.socket.watch(1)
-        await served.settle()
-        served.socket.reads = False
-        await served.news(1)
-        await asyncio.sleep(9)
-        served.socket.read()
-        await served.news(2)
-        await asyncio.sleep(9)
-        assert not served.socket.codes, "each frame has its own time"
-        await asyncio.sleep(2)
-        assert served.socket.codes[0] is CloseCode.TOO_SLOW
-        sweep.cancel()
-        await asyncio.wait({sweep})
-        await served.end()
+        async with watching(store, 1) as served:
+            served.socket.reads = False
+            await served.news(1)
+            await asyncio.sleep(9)
+            served.socket.read()
+            await served.news(2)
+            await asyncio.sleep(9)
+            assert not served.socket.codes, "each frame has its own time"
+            await asyncio.sleep(2)
+            assert served.socket.codes[0] is CloseCode.TOO_SLOW
 
     within(act, clock.run)
 
@@ -201,18 +233,14 @@ def test_a_client_has_its_time_to_begin_while_the_server_waits_for_it(monkeypatc
     clock = VirtualTime(monkeypatch)
 
     async def act(store: Store) -> None:
-        served = Served(store)
-        sweep = asyncio.create_task(served.sweep.run())
-        await asyncio.sleep(4)
-        for _ in range(3):
-            served.socket.say(type="ping")
-            await asyncio.sleep(1.5)
-        assert not served.socket.codes
-        await asyncio.sleep(3)
-        assert served.socket.codes[0] is CloseCode.NO_AUTH
-        sweep.cancel()
-        await asyncio.wait({sweep})
-        await served.end()
+        async with watching(store) as served:
+            await asyncio.sleep(4)
+            for _ in range(3):
+                served.socket.say(type="ping")
+                await asyncio.sleep(1.5)
+            assert not served.socket.codes
+            await asyncio.sleep(3)
+            assert served.socket.codes[0] is CloseCode.NO_AUTH
 
     within(act, clock.run)
 
@@ -221,77 +249,58 @@ def test_silence_is_broken_by_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = VirtualTime(monkeypatch)
 
     async def act(store: Store) -> None:
-        served = Served(store)
-        sweep = asyncio.create_task(served.sweep.run())
-        served.socket.watch(1)
-        await served.settle()
-        await served.news(1)
-        served.socket.taken()
-        await asyncio.sleep(SILENCE_S - 2)
-        assert served.socket.taken() == []
-        await served.news(2)
-        await asyncio.sleep(SILENCE_S - 2)
-        assert served.socket.taken() == [("delta", 1, 2)]
-        await asyncio.sleep(5)
-        assert served.socket.taken() == [("ping", None, None)]
-        served.socket.leave()
-        sweep.cancel()
-        await asyncio.wait({sweep})
-        await served.end()
+        async with watching(store, 1) as served:
+            await served.news(1)
+            served.socket.taken()
+            await asyncio.sleep(SILENCE_S - 2)
+            assert served.socket.taken() == []
+            await served.news(2)
+            await asyncio.sleep(SILENCE_S - 2)
+            assert served.socket.taken() == [("delta", 1, 2)]
+            await asyncio.sleep(5)
+            assert served.socket.taken() == [("ping", None, None)]
 
     within(act, clock.run)
 
 
-def test_who_is_closed_while_a_subscription_is_on_its_way_watches_nothing() -> None:
+def test_who_is_closed_while_a_subscription_is_on_its_way_watches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(store: Store) -> None:
-        served = Served(store)
         answer = asyncio.Event()
 
         async def find(*_: Any) -> Any:
             await answer.wait()
             return store.spaces["race"]
 
-        monkey = pytest.MonkeyPatch()
-        monkey.setattr(Viewer, "find", find)
-        served.socket.watch(1)
-        await served.settle()
-        served.connection.drain(500)
-        assert served.socket.codes[0] is CloseCode.DRAIN
-        answer.set()
-        await served.end()
-        monkey.undo()
+        monkeypatch.setattr(Viewer, "find", find)
+        async with watching(store, 1) as served:
+            served.connection.drain(500)
+            assert served.socket.codes[0] is CloseCode.DRAIN
+            answer.set()
 
     within(act)
 
 
 def test_a_subscription_that_ends_says_why_and_its_id_is_free() -> None:
     async def act(store: Store) -> None:
-        served = Served(store)
-        served.socket.watch(1)
-        await served.settle()
-        await served.news(1)
-        served.socket.taken()
-        store.hub._end(list(store.hub._watched), NamespaceNotFound("gone"))
-        assert served.socket.taken() == [("error", 1, None)]
-        served.socket.watch(1)
-        await served.settle()
-        await served.news(2)
-        assert served.socket.taken() == [("snapshot", 1, 2)]
-        served.socket.leave()
-        await served.end()
+        async with watching(store, 1) as served:
+            await served.news(1)
+            served.socket.taken()
+            store.hub._end(list(store.hub._watched), NamespaceNotFound("gone"))
+            assert served.socket.taken() == [("error", 1, None)]
+            served.socket.watch(1)
+            await served.settle()
+            await served.news(2)
+            assert served.socket.taken() == [("snapshot", 1, 2)]
 
     within(act)
 
 
 def test_a_second_end_ends_nothing_twice() -> None:
     async def act(store: Store) -> None:
-        served = Served(store)
-        served.socket.watch(1)
-        await served.settle()
-        served.task.cancel()
-        served.connection.drain(500)
-        served.connection.revoke()
-        await served.end()
-        assert served.socket.codes[0] is CloseCode.DRAIN
+        async with watching(store, 1) as served:
+            served.task.cancel()
+            served.connection.drain(500)
+            served.connection.revoke()
+            assert served.socket.codes[0] is CloseCode.DRAIN
 
     within(act)

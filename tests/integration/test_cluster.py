@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,11 +23,13 @@ NAMES = [f"n{i}" for i in range(12)]
 
 
 @contextmanager
-def stack_on(folder: Path, redis: ValkeyCluster | WatchedValkey) -> Iterator[Stack]:
+def stack_on(
+    folder: Path, redis: ValkeyCluster | WatchedValkey, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """All parts, beside several nodes of Redis, with some namespaces."""
     folder.chmod(0o755)
     stack = Stack(folder, postgres_options={"fsync": "off"}, redis=redis)
-    stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
+    stack.extra |= {"LEADERBOARD_CHORES_S": "0.5"} | dict(settings or {})
     try:
         stack.up()
         with stack.client() as client:

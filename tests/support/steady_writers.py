@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,12 +16,13 @@ _SERIES = itertools.count(1)
 class SteadyWriter(threading.Thread):
     """Writes to one namespace. A grant that is refused, or not answered, is sent again with the same id until it is
     acknowledged. acknowledged: how many grants were; refusals: how often it was sent again; answers: when each answer
-    came (monotonic clock), and the seconds that it took. query: of each request."""
+    came (monotonic clock), and the seconds that it took. query: of each request; users: who get them, in turn."""
 
-    def __init__(self, stack: Any, namespace: str, query: str = "") -> None:
+    def __init__(self, stack: Any, namespace: str, query: str = "", users: Sequence[str] = ("otter",)) -> None:
         super().__init__()
         self._series = next(_SERIES)
         self.namespace = namespace
+        self.users = users
         self.acknowledged = 0
         self.refusals: list[str] = []
         self.answers: list[tuple[float, float]] = []
@@ -31,7 +33,8 @@ class SteadyWriter(threading.Thread):
     def run(self) -> None:
         with self._client:
             while not self._is_over.is_set():
-                self._insist({"grant_id": f"{self._series}-{self.acknowledged}", "user_id": "otter", "amount": 1})
+                user = self.users[self.acknowledged % len(self.users)]
+                self._insist({"grant_id": f"{self._series}-{self.acknowledged}", "user_id": user, "amount": 1})
 
     def more(self, count: int, seconds: float = 60) -> None:
         """Waits until so many more are acknowledged."""
@@ -68,8 +71,8 @@ class SteadyWriter(threading.Thread):
 class SteadyWriters:
     """A writer for each namespace, while they are in use."""
 
-    def __init__(self, stack: Any, namespaces: list[str], query: str = "") -> None:
-        self.all = [SteadyWriter(stack, namespace, query) for namespace in namespaces]
+    def __init__(self, stack: Any, namespaces: list[str], query: str = "", users: Sequence[str] = ("otter",)) -> None:
+        self.all = [SteadyWriter(stack, namespace, query, users) for namespace in namespaces]
 
     def __enter__(self) -> Self:
         for writer in self.all:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
@@ -13,6 +14,7 @@ from ..model.errors import Invalid
 from ..model.zone import check_zone
 from ..transfer.import_mapping import GRANT_FIELDS, OPENING, MappingOptions
 from ..transfer.import_times import EPOCH_FORMATS, moment_of
+from ..transfer.import_users import USER_FIELDS
 from ..transfer.import_voids import VoidOptions
 from ..transfer.source import SourceOptions
 from ..transfer.source_formats import SourceFormat
@@ -24,7 +26,8 @@ ApiKey = Annotated[
 ]
 NamespaceName = Annotated[str | None, typer.Option(help="Where the grants count, instead of a column.")]
 Columns = Annotated[
-    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a grant's field.")
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; with --users alone, of a user's."),
 ]
 Constants = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="A field that is the same in each row.")
@@ -181,8 +184,16 @@ def voids_of(
     return VoidOptions(source, since, until, None if is_confirmed else most)
 
 
-def _pairs(flag: str, first: dict[str, str], texts: list[str] | None) -> dict[str, str]:
-    """Fields with their columns or texts."""
+def user_columns(toml: dict[str, Any], columns: list[str] | None) -> dict[str, str]:
+    """The columns of a file of users: of what a mapping names, only fields that users have. BadParameter."""
+    first = {field: column for field, column in toml.get("map", {}).items() if field in USER_FIELDS}
+    return _pairs("--map", first, columns, USER_FIELDS)
+
+
+def _pairs(
+    flag: str, first: dict[str, str], texts: list[str] | None, fields: Sequence[str] = GRANT_FIELDS
+) -> dict[str, str]:
+    """Fields with their columns or texts. BadParameter."""
     pairs = dict(first)
     for text in texts or ():
         name, separator, value = text.partition("=")
@@ -190,8 +201,8 @@ def _pairs(flag: str, first: dict[str, str], texts: list[str] | None) -> dict[st
             raise typer.BadParameter(f"{text!r} is not FIELD=…", param_hint=flag)
         pairs[name] = value
     for name in pairs:
-        if name not in GRANT_FIELDS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(GRANT_FIELDS)}", param_hint=flag)
+        if name not in fields:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(fields)}", param_hint=flag)
     return pairs
 
 

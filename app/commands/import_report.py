@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from ..model.errors import AmountScale
 from ..model.text import count_text
 from ..transfer.import_mapping import GrantMapping
+from ..transfer.import_reasons import reason_lines
 from ..transfer.import_state import ImportState
 from ..transfer.import_voids import VoidOptions, VoidOutcome
 
+#: The code of a refusal for too many decimal places.
+_SCALE = AmountScale.code
 _WORDS = {"changed": "changed meanwhile, and left as they are"}
 
 
@@ -25,9 +29,10 @@ def print_rows(state: ImportState, mapping: GrantMapping, refused: Path, *, is_d
             parts.append(f"{counts[name]:,} {words}")
     parts.append(f"{counts.get('refused', 0):,} refused")
     print(f"{count_text(state.rows, 'row')}: {', '.join(parts)}")
-    for kind, reason in sorted(state.reasons.items(), key=lambda item: -item[1].count):
-        code = kind.partition("\n")[0]
-        print(f"  {code}: {reason.count:,}, first in line {reason.line}: {reason.reason}")
+    for line in reason_lines(state.reasons):
+        print(f"  {line}")
+    if any(kind.startswith(f"{_SCALE}\n") for kind in state.reasons):
+        print('a namespace takes another "scale" by PUT as long as it holds no grants; else delete it and make it anew')
     if counts.get("refused") and not is_dry:
         print(f"refused rows, with the reason in each: {refused}; mend them and import that file")
     if mapping.unused:

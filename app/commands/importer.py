@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import typer
 
+from ..model.text import count_text
 from ..transfer.import_client import ImportClient, ImportStop
 from ..transfer.import_grant_ids import GrantIds
 from ..transfer.import_mapping import GrantMapping, MappingOptions
+from ..transfer.import_reasons import reason_lines
 from ..transfer.import_refusals import RefusalFile
 from ..transfer.import_run import IN_FLIGHT_MAX, ImportRun
 from ..transfer.import_state import ImportState, StateFile
@@ -107,13 +109,17 @@ def import_(
     toml = given.read_toml(mapping)
     flags = {"namespace": namespace, "grant_id": grant_id, "timezone": timezone, "time_format": time_format}
     moments = {"since": since, "until": until, "opening": opening}
-    rules = given.mapping_of(toml, map_, set_, has_digest_ids=digest_ids, **moments, **flags)
+    has_grants = file is not None or sql is not None
+    rules = given.mapping_of(toml, map_ if has_grants else None, set_, has_digest_ids=digest_ids, **moments, **flags)
     reading = given.reading_of(form, toml, delimiter=delimiter, encoding=encoding, is_raw=raw)
     voids = given.voids_of(rules, source, confirm, is_on=void_missing, is_confirmed=yes, is_dry=dry_run)
     target = given.ImportTarget(url, api_key, in_flight, quiet, replace)
-    if users is not None and not dry_run:
-        _import_users(users, SourceOptions(is_raw=raw), target, rules.namespace)
-    if file is None and sql is None:
+    if users is not None:
+        # Beside grants, what is said of columns and files is of theirs.
+        columns = {} if has_grants else given.user_columns(toml, map_)
+        own_reading = SourceOptions(is_raw=raw) if has_grants else reading
+        _import_users(users, own_reading, target, rules.namespace, columns, is_dry=dry_run)
+    if not has_grants:
         if voids is not None:
             raise typer.BadParameter("needs a FILE, or --sql", param_hint="--void-missing")
         return
@@ -134,12 +140,20 @@ def import_(
         raise typer.Exit(1)
 
 
-def _import_users(name: str, reading: SourceOptions, target: given.ImportTarget, namespace: str | None) -> None:
+def _import_users(
+    name: str,
+    reading: SourceOptions,
+    target: given.ImportTarget,
+    namespace: str | None,
+    columns: dict[str, str],
+    *,
+    is_dry: bool,
+) -> None:
     """Imports users, and reports. FindingError if one is refused: grants wait until it is mended."""
 
     async def work(source: Source) -> UserImport:
         async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE) as client:
-            users = UserImport(client, namespace)
+            users = UserImport(client, namespace, columns, is_dry=is_dry)
             await users.run(source.rows)
         return users
 
@@ -148,9 +162,10 @@ def _import_users(name: str, reading: SourceOptions, target: given.ImportTarget,
             done = asyncio.run(work(source))
     except (SourceFault, ImportStop) as error:
         raise FindingError(str(error)) from None
-    print(f"{done.counts['users']:,} users, {done.counts['refused']:,} refused")
-    if done.refusals:
-        raise FindingError(*(f"{name} line {one.row.line}: {one.code}: {one.reason}" for one in done.refusals))
+    what = " would be sent" if is_dry else ""
+    print(f"{count_text(done.counts['users'], 'user')}{what}, {done.counts['refused']:,} refused")
+    if done.reasons:
+        raise FindingError(*(f"{name}: {line}" for line in reason_lines(done.reasons)))
 
 
 def _import(job: ImportJob) -> bool:
@@ -169,7 +184,7 @@ def _import(job: ImportJob) -> bool:
                 refusals = RefusalFile(path, source.form, size=state.refused_bytes)
             if state.rows:
                 print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
-            outcome = asyncio.run(_run(source, mapping, job, state, notes, refusals))
+            outcome, lag = asyncio.run(_run(source, mapping, job, state, notes, refusals))
         if notes is not None:
             notes.remove()
     except (SourceFault, ImportStop) as error:
@@ -180,6 +195,10 @@ def _import(job: ImportJob) -> bool:
         if notes is not None:
             notes.close()
     print_rows(state, mapping, path, is_dry=job.is_dry)
+    if lag and not (job.target.is_quiet or job.is_dry):
+        print(
+            f"leaderboard: the ledger lacks {lag:,} entries yet: compare when lag_seq in /readyz is 0", file=sys.stderr
+        )
     if job.voids is not None and outcome is not None:
         print_voids(job.voids, outcome, is_dry=job.is_dry)
         if outcome.obstacle:
@@ -194,8 +213,9 @@ async def _run(
     state: ImportState,
     notes: StateFile | None,
     refusals: RefusalFile | None,
-) -> VoidOutcome | None:
-    """Imports the rows, then voids what none of them names. ImportStop, SourceFault."""
+) -> tuple[VoidOutcome | None, int]:
+    """Imports the rows, then voids what none of them names. Also how many entries the ledger lacks at the end, as far
+    as the server tells. ImportStop, SourceFault."""
     verb = "checked" if job.is_dry else "imported"
     with progress(quiet=job.target.is_quiet, verb=verb, unit="rows") as bar, ExitStack() as stack:
         bar.at(source.identity.name)
@@ -221,6 +241,7 @@ async def _run(
             )
             await run.run()
             if job.voids is None or ids is None or folder is None or mapping.namespace is None:
-                return None
+                return None, await client.lag()
             missing = MissingGrants(client, mapping.namespace, ids, folder / "missing")
-            return await missing.void(job.voids, mapping.latest, source.identity.name, is_dry=job.is_dry)
+            outcome = await missing.void(job.voids, mapping.latest, source.identity.name, is_dry=job.is_dry)
+            return outcome, await client.lag()

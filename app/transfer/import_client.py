@@ -56,8 +56,15 @@ class _Batch(msgspec.Struct):
     results: list[MemberResult]
 
 
+class _Readiness(msgspec.Struct):
+    """How far the ledger is behind the log, in entries; None: unknown."""
+
+    lag_seq: int | None = None
+
+
 T = TypeVar("T")
 _read_batch = msgspec.json.Decoder(_Batch).decode
+_read_readiness = msgspec.json.Decoder(_Readiness).decode
 _read_problem = msgspec.json.Decoder(MemberError).decode
 
 
@@ -124,6 +131,14 @@ class ImportClient:
         except httpx.RequestError:
             return None
         return answer if answer.is_success else None
+
+    async def lag(self) -> int:
+        """Entries of the log that the ledger lacks; 0 where the server does not tell."""
+        answer = await self.tell("GET", "/readyz")
+        try:
+            return 0 if answer is None else _read_readiness(answer.content).lag_seq or 0
+        except msgspec.DecodeError:
+            return 0
 
     def read(self, decode: Callable[[bytes], T], answer: httpx.Response) -> T:
         """What an answer holds that says that all went well. ImportStop: something else answers there."""
@@ -209,6 +224,11 @@ def problem_of(answer: httpx.Response) -> str:
     return f"{problem.code}: {problem.reason}"
 
 
+def path_segment(text: str) -> str:
+    """A text as one segment of a path. `.` and `..` are escaped, too: a client would take them for directions."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
 def grants_path(namespace: str | None) -> str:
     """Where grants are sent: to one namespace, or each to its own."""
-    return "/v1/grants" if namespace is None else f"/v1/namespaces/{quote(namespace, safe='')}/grants"
+    return "/v1/grants" if namespace is None else f"/v1/namespaces/{path_segment(namespace)}/grants"

@@ -2,12 +2,11 @@
 
 import asyncio
 import secrets
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from .import_client import ImportClient, ImportStop, problem_of
+from .import_client import ImportClient, ImportStop, path_segment, problem_of
 
 #: Seconds between two renewals: a lease holds for a minute, so that a lost one or two do no harm.
 RENEWAL_S = 15.0
@@ -85,4 +84,4 @@ class ImportLeases:
                     self._fault = str(stop)
 
     def _path(self, namespace: str) -> str:
-        return f"/v1/namespaces/{quote(namespace, safe='')}/imports/{self._name}"
+        return f"/v1/namespaces/{path_segment(namespace)}/imports/{self._name}"

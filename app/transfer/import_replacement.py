@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from .import_client import ImportClient, MemberError, MemberResult, problem_of
+from .import_client import ImportClient, MemberError, MemberResult, path_segment, problem_of
 
 #: Grants that are looked at once at a time: each may wait for the ledger.
 LOOKS_AT_ONCE = 8
@@ -62,7 +61,7 @@ class Replacement:
         """Why a grant cannot be edited to these fields; None if it may be."""
         grant_id = _text(fields["grant_id"])
         async with self._turns:
-            answer = await self._client.ask("GET", f"{_path(namespace)}/grants/{quote(grant_id, safe='')}")
+            answer = await self._client.ask("GET", f"{_path(namespace)}/grants/{path_segment(grant_id)}")
         if answer.status_code != 200:
             return MemberError("grant_conflict", problem_of(answer))
         there = self._client.read(_owner, answer)
@@ -96,4 +95,4 @@ class Replacement:
 
 
 def _path(namespace: str) -> str:
-    return f"/v1/namespaces/{quote(namespace, safe='')}"
+    return f"/v1/namespaces/{path_segment(namespace)}"

@@ -5,15 +5,15 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from time import monotonic
 from typing import Protocol
-from urllib.parse import quote
 
 import msgspec
 
 from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Portion, PortionReader, batches_of
-from .import_client import ImportClient, ImportStop, MemberResult, grants_path, problem_of
+from .import_client import ImportClient, ImportStop, MemberResult, grants_path, path_segment, problem_of
 from .import_grant_ids import GrantIds
 from .import_lease import ImportLeases
 from .import_mapping import GrantMapping
+from .import_reasons import count_refusal, reason_of
 from .import_refusals import Refusal, RefusalFile
 from .import_replacement import Replacement
 from .import_state import ImportState, StateFile
@@ -44,6 +44,8 @@ class ImportProgress(Protocol):
     """What shows how far it is: a bar or lines."""
 
     def begin(self, users: int) -> None: ...  # noqa: D102
+
+    def resume(self, users: int) -> None: ...  # noqa: D102
 
     def step(self, users: int) -> None: ...  # noqa: D102
 
@@ -87,7 +89,6 @@ class ImportRun:
         self._known: set[str] = set()
         self._is_in_order = False
         self._reader = PortionReader(rows, mapping, state.rows, ids)
-        self._resumed = state.rows
         self._counts: Counter[str] = Counter(state.counts)
         self._portion_counts: Counter[str] = Counter()
         self._portion_refusals: list[Refusal] = []
@@ -97,6 +98,8 @@ class ImportRun:
         """Imports all rows behind the state's. ImportStop, SourceFault: the state is kept."""
         in_flight: Flights = deque()
         reading: asyncio.Task[Portion | None] | None = None
+        if self._state.rows:
+            self._progress.resume(self._state.rows)
         try:
             if self._namespace is not None:
                 await self._look_at(self._namespace)
@@ -147,7 +150,7 @@ class ImportRun:
         if len(self._known) >= _NAMESPACES_MAX:
             return
         self._known.add(name)
-        answer = await self._client.ask("GET", f"/v1/namespaces/{quote(name, safe='')}")
+        answer = await self._client.ask("GET", f"/v1/namespaces/{path_segment(name)}")
         if answer.status_code == 200:
             rules = self._client.read(_read_rules, answer)
             is_free = rules.aggregation in _ANY_ORDER and rules.tie_break == "none"
@@ -171,7 +174,8 @@ class ImportRun:
                 self._portion_counts[result.status] += 1
             else:
                 error = result.error
-                self._portion_refusals.append(Refusal(item.row, error.code, error.reason, item.own_id))
+                reason = reason_of(error, item.grant.body)
+                self._portion_refusals.append(Refusal(item.row, error.code, reason, item.own_id))
         self._progress.step(len(batch.items))
         if batch.portion is not None:
             self._complete(batch.portion)
@@ -191,13 +195,13 @@ class ImportRun:
         self._state.rows = portion.rows
         if self._position is not None and self._position.size:
             rows = portion.rows * self._position.size // max(1, portion.position)
-            self._progress.begin(max(0, rows - self._resumed))
+            self._progress.begin(rows)
         if monotonic() > self._saved_at + STATE_EVERY_S:
             self._save()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._counts["refused"] += 1
-        self._state.count_refusal(refusal.code, refusal.row.line, refusal.reason)
+        count_refusal(self._state.reasons, refusal.code, refusal.row.line, refusal.reason)
         if self._refused is not None:
             self._refused.add(refusal)
 

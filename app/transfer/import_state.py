@@ -1,7 +1,6 @@
 """How far an import is: a small file beside the source, from which it goes on after a kill."""
 
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -9,29 +8,17 @@ from typing import BinaryIO
 import msgspec
 
 from .file_lock import is_free
+from .import_reasons import Refusals
 from .source_file import SourceIdentity
 from .source_row import SourceFault
 
 FORMAT = 1
-#: Kinds of refusals that are counted one by one.
-KINDS_MAX = 50
-#: What differs between two reasons of one kind: values in quotes, and numbers.
-_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
-
-
-class Refusals(msgspec.Struct):
-    """Rows refused with one code for one kind of reason: how many, and the first."""
-
-    count: int
-    line: int
-    reason: str
 
 
 class ImportState(msgspec.Struct):
     """rows: rows of the source that are done, from its beginning. refused_bytes: of the file of refused rows. options:
-    a digest of what the rows become. counts: rows by what became of them; reasons: refused ones by code and kind, at
-    most `KINDS_MAX` and one more for each code. instances: by name, into which namespace of that name rows were
-    imported."""
+    a digest of what the rows become. counts: rows by what became of them; reasons: refused ones by kind. instances: by
+    name, into which namespace of that name rows were imported."""
 
     source: SourceIdentity
     options: str
@@ -41,16 +28,6 @@ class ImportState(msgspec.Struct):
     reasons: dict[str, Refusals] = {}
     instances: dict[str, str] = {}
     format: int = FORMAT
-
-    def count_refusal(self, code: str, line: int, reason: str) -> None:
-        """Counts a refused row beside those of its kind: reasons that differ by a value alone are of one kind."""
-        kind = f"{code}\n{_VALUE.sub('…', reason)}"
-        if kind not in self.reasons and len(self.reasons) >= KINDS_MAX:
-            kind = f"{code}\n"
-        if kind in self.reasons:
-            self.reasons[kind].count += 1
-        else:
-            self.reasons[kind] = Refusals(1, line, reason)
 
 
 _read = msgspec.json.Decoder(ImportState).decode

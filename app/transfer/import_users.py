@@ -5,20 +5,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from .import_client import ImportClient, problem_of
-from .import_refusals import Refusal
-from .source_row import RowRefused, SourceRow
+from .import_client import ImportClient, path_segment, problem_of
+from .import_reasons import Refusals, count_refusal
+from .source_row import RowRefused, SourceRow, value_at
 
 #: Users that are sent at once: each is a request of its own.
 USERS_AT_ONCE = 8
 #: Rows that are read at once.
 _ROWS_AT_ONCE = 500
-#: Refused rows that are named.
-NAMED_MAX = 20
+#: What a row may say of a user, and the namespace in which it is so.
+USER_FIELDS = ("user_id", "display_name", "avatar", "timezone", "opt_out", "hidden", "namespace")
 _TEXTS = ("display_name", "avatar", "timezone")
 _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no", "")
 
@@ -27,40 +26,48 @@ class UserImport:
     """Sends rows of `user_id`, `display_name`, `avatar`, `timezone`, `opt_out`, `hidden`: to a namespace that an option
     or a column names, else to the deployment. An absent field stays as it is, but names are replaced together."""
 
-    def __init__(self, client: ImportClient, namespace: str | None) -> None:
+    def __init__(
+        self, client: ImportClient, namespace: str | None, columns: Mapping[str, str], *, is_dry: bool = False
+    ) -> None:
+        """columns: of fields that have another name there; is_dry: rows are checked here, and none is sent."""
         self._client = client
         self._namespace = namespace
+        self._columns = {field: columns.get(field, field) for field in USER_FIELDS}
+        self._is_dry = is_dry
         self.counts: Counter[str] = Counter()
-        self.refusals: list[Refusal] = []
+        self.reasons: dict[str, Refusals] = {}
 
     async def run(self, rows: Iterator[SourceRow]) -> None:
         """All rows. ImportStop."""
         while portion := await asyncio.to_thread(lambda: list(islice(rows, _ROWS_AT_ONCE))):
             turns = asyncio.Semaphore(USERS_AT_ONCE)
-            await asyncio.gather(*(self._send(row, turns) for row in portion))
-            self.refusals.sort(key=lambda one: one.row.line)
-            del self.refusals[NAMED_MAX:]
+            for row, refusal in zip(
+                portion, await asyncio.gather(*(self._send(row, turns) for row in portion)), strict=True
+            ):
+                self.counts["users" if refusal is None else "refused"] += 1
+                if refusal is not None:
+                    count_refusal(self.reasons, refusal.code, row.line, refusal.reason)
 
-    async def _send(self, row: SourceRow, turns: asyncio.Semaphore) -> None:
+    async def _send(self, row: SourceRow, turns: asyncio.Semaphore) -> RowRefused | None:
         async with turns:
             try:
                 await self._put(row)
             except RowRefused as refusal:
-                self.counts["refused"] += 1
-                self.refusals.append(Refusal(row, refusal.code, refusal.reason))
-            else:
-                self.counts["users"] += 1
+                return refusal
+        return None
 
     async def _put(self, row: SourceRow) -> None:
         """RowRefused."""
         if row.fields is None:
             raise RowRefused("unreadable", row.fault)
-        fields = {name: _value(value) for name, value in row.fields.items()}
+        values = ((field, value_at(row.fields, column)) for field, column in self._columns.items())
+        fields = {field: _value(value) for field, value in values if value is not None}
         user, namespace = fields.get("user_id"), self._namespace or fields.get("namespace")
         if not user:
-            raise RowRefused("invalid", "has no user_id")
-        path = f"/v1/namespaces/{quote(str(namespace), safe='')}" if namespace else "/v1"
-        path = f"{path}/users/{quote(str(user), safe='')}"
+            column = self._columns["user_id"]
+            raise RowRefused("invalid", f"has no {column!r}, which is the user: see --map user_id=COLUMN")
+        path = f"/v1/namespaces/{path_segment(str(namespace))}" if namespace else "/v1"
+        path = f"{path}/users/{path_segment(str(user))}"
         profile: dict[str, Any] = {name: fields[name] for name in _TEXTS if fields.get(name)}
         if namespace:
             profile.pop("timezone", None)  # It is the deployment's alone.
@@ -72,6 +79,8 @@ class UserImport:
             await self._ask("POST", f"{path}/{'hide' if hidden else 'unhide'}", None)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> None:
+        if self._is_dry:
+            return
         answer = await self._client.ask(method, path, **({} if body is None else {"json": body}))
         if not answer.is_success:
             raise RowRefused("refused", problem_of(answer))

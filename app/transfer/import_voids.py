@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
 from ..model.text import count_text
-from .import_client import ImportClient, ImportStop, problem_of
+from .import_client import ImportClient, ImportStop, path_segment, problem_of
 from .import_grant_ids import GrantIds, ServerGrant
 
 #: Grants of a page of the server.
@@ -75,7 +74,7 @@ class MissingGrants:
     def __init__(self, client: ImportClient, namespace: str, ids: GrantIds, path: Path) -> None:
         """ids: of all rows; path: a file for the missing grants, some 60 bytes each."""
         self._client = client
-        self._path = f"/v1/namespaces/{quote(namespace, safe='')}"
+        self._path = f"/v1/namespaces/{path_segment(namespace)}"
         self._ids = ids
         self._file = path
 

@@ -41,6 +41,9 @@ class NullProgress:
     def at(self, what: str) -> None:
         """What is checked now."""
 
+    def resume(self, users: int) -> None:
+        """So many users are done since before this run: they count, and not in the pace."""
+
     def step(self, users: int) -> None:
         """So many more users are compared."""
 
@@ -55,12 +58,12 @@ class ProgressLines(NullProgress):
         self._unit = unit
         self._began = 0.0
         self._total: int | None = None
-        self._done = 0
+        self._done = self._resumed = 0
         self._what = ""
         self._printed_at = 0.0
 
     def __exit__(self, *_: object) -> None:
-        if self._done:
+        if self._done > self._resumed:
             self._print()
 
     def begin(self, users: int) -> None:
@@ -71,6 +74,10 @@ class ProgressLines(NullProgress):
         """What is checked now."""
         self._what = what
         self._print_if_due()
+
+    def resume(self, users: int) -> None:
+        """So many users are done since before this run."""
+        self._done = self._resumed = users
 
     def step(self, users: int) -> None:
         """So many more users are compared."""
@@ -97,9 +104,9 @@ class ProgressLines(NullProgress):
 
     def _pace(self, seconds: float) -> str:
         """Users a second since the first line, and how long the others take at that pace."""
-        if seconds < 1:
+        if seconds < 1 or self._done <= self._resumed:
             return ""
-        rate = self._done / seconds
+        rate = (self._done - self._resumed) / seconds
         left = "" if self._total is None else f", {max(0, self._total - self._done) / rate:,.0f} s left"
         return f"; {rate:,.0f} a second{left}"
 
@@ -134,6 +141,10 @@ class ProgressBar(NullProgress):
     def at(self, what: str) -> None:
         """What is checked now."""
         self._columns.update(self._task, description=what)
+
+    def resume(self, users: int) -> None:
+        """So many users are done since before this run."""
+        self._columns.reset(self._task, completed=users)
 
     def step(self, users: int) -> None:
         """So many more users are compared."""

@@ -171,7 +171,7 @@ def test_rows_without_what_their_ids_are_made_of(
         done = import_here(live_server, path, *flags, "--digest-ids")
         assert done.lines[:3] == [
             f"7 rows: {new} new, {there} there already, 4 refused",
-            "  invalid: 3, first in line 5: amount: must be a number",
+            "  invalid: 3, first in line 5: amount 'x': must be a number",
             "  invalid: 1, first in line 8: user_id: is required",
         ]
     assert scores(api, space) == {"ann": 5}

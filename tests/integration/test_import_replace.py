@@ -81,4 +81,11 @@ def test_users_come_with_names_and_hidden_ones_stay_hidden(
     users.write_text("user_id,hidden\nann,maybe\n,true\n")
     bad = import_here(live_server, "--users", users, "--namespace", space)
     assert (bad.code, bad.lines) == (1, ["0 users, 2 refused"])
-    assert "line 2: invalid: hidden 'maybe' is neither true nor false" in bad.stderr
+    assert "invalid: 1, first in line 2: hidden 'maybe' is neither true nor false" in bad.stderr
+    users.write_text("nick;Nutzer\nBert;bob\n")
+    flags = ("--users", users, "--namespace", space, "--map", "user_id=Nutzer", "--map", "display_name=nick")
+    assert import_here(live_server, *flags, "--dry-run").lines == ["1 user would be sent, 0 refused"]
+    assert api.get(f"/v1/namespaces/{space}/users/bob").json()["display_name"] == "Bob B."
+    assert import_here(live_server, *flags).lines == ["1 user, 0 refused"]
+    assert api.get(f"/v1/namespaces/{space}/users/bob").json()["display_name"] == "Bert"
+    assert "'amount' is none of user_id" in import_here(live_server, *flags, "--map", "amount=x").stderr

@@ -43,7 +43,7 @@ def test_a_guides_commands_bring_the_board_here(
     for command in commands(page):
         tool, *words = shlex.split(command)
         if tool == "lb":
-            call = parse_call(command, {"URL": "/v1", "KEY": live_server.key}, "")
+            call = parse_call(command, {"URL": "", "KEY": live_server.key}, "")
             answer = api.request(call.method, call.url, headers=call.headers, content=call.body)
             assert answer.status_code == 201, answer.text
         elif tool == "python3":

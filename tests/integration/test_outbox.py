@@ -103,6 +103,30 @@ def old(live_server: Any, api: httpx.Client, names: Any, tmp_path: Path) -> Iter
     live_server.sql(f'DROP SCHEMA "{name}" CASCADE')
 
 
+def test_a_refused_call_tells_why_and_takes_nothing_back(old: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Grants are settled, and corrections wait for the ledger."""
+    system, _ = old
+    system.sql("INSERT INTO score_events (user_id, points) VALUES ('ann', 1), ('bob', 2)")
+    system.sql("DELETE FROM leaderboard_outbox WHERE grant_id = 'score_events-1'")
+    system.sql("UPDATE score_events SET points = 5 WHERE id = 1")
+    paths = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        if paths[-1] == "/grants":
+            return httpx.Response(200, json={"results": [{"status": "applied"}]})
+        return httpx.Response(503, json={"code": "correction_unavailable", "detail": "the ledger is behind"})
+
+    worker: dict[str, Any] = {}
+    exec(WORKER.partition("\nurl =")[0], worker)
+    with httpx.Client(base_url="http://s/", transport=httpx.MockTransport(answer)) as api, system.db.transaction():
+        assert worker["send"](api, system.db) == 1
+    assert paths == ["/grants", "/corrections"]
+    assert system.sql("SELECT op, error FROM leaderboard_outbox") == [("edit", None)]
+    assert "503" in (out := capsys.readouterr().out)
+    assert "the ledger is behind" in out
+
+
 def test_what_was_sent_before_a_kill_counts_once(api: httpx.Client, old: Any) -> None:
     system, namespace = old
     system.sql("INSERT INTO score_events (user_id, points) SELECT 'u' || i % 5, i FROM generate_series(1, 150) AS i")

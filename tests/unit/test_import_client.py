@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.transfer import import_client
-from app.transfer.import_client import ImportClient, ImportStop, MemberResult
+from app.transfer.import_client import ImportClient, ImportStop, MemberResult, path_segment
 from app.transfer.import_replacement import Replacement
 
 OVERLOADED = {"code": "overloaded", "detail": "busy", "retryable": True}
@@ -43,6 +43,27 @@ async def with_client(server: Server, work: Callable[[ImportClient], Any], patie
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_client, "_PAUSE_S_MIN", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "segment"), [("a/b c", "a%2Fb%20c"), (".", "%2E"), ("..", "%2E%2E"), ("a.b", "a.b"), ("...", "%2E%2E%2E")]
+)
+def test_a_segment_of_a_path_is_no_direction(text: str, segment: str) -> None:
+    assert path_segment(text) == segment
+    assert httpx.Request("GET", f"http://s/v1/{path_segment(text)}/x").url.raw_path == f"/v1/{segment}/x".encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "lag"),
+    [(200, b'{"lag_seq": 5}', 5), (200, b'{"lag_seq": null}', 0), (503, b'{"lag_seq": 5}', 0), (200, b"<html>", 0)],
+)
+def test_how_far_the_ledger_is_behind_as_far_as_the_server_tells(status: int, text: bytes, lag: int) -> None:
+    async def ask() -> int:
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, content=text))
+        async with ImportClient("http://s", None, connections=1, transport=transport) as client:
+            return await client.lag()
+
+    assert asyncio.run(ask()) == lag
 
 
 @pytest.mark.parametrize("method", ["send", "correct"])

@@ -55,6 +55,31 @@ def test_where_nobody_knows_how_many_there_are_no_number_is_told(monkeypatch: py
     assert out.getvalue().splitlines() == ["checking stdin", "3,000 rows imported, at stdin; 500 a second"]
 
 
+def test_what_was_done_before_counts_and_is_not_in_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 10.0, 16.0, 16.0])
+    monkeypatch.setattr("app.verify.progress.monotonic", lambda: next(now))
+    out = StringIO()
+    lines = ProgressLines(out, "imported", "rows")
+    lines.resume(6000)
+    lines.begin(9000)
+    lines.at("a.csv")
+    lines.step(600)
+    assert out.getvalue().splitlines() == [
+        "6,000 of 9,000 rows imported, at a.csv",
+        "6,600 of 9,000 rows imported, at a.csv; 100 a second, 24 s left",
+    ]
+
+
+def test_a_bar_goes_on_where_it_was() -> None:
+    bar = ProgressBar(Console(file=StringIO(), force_terminal=True, width=100), "rows")
+    with bar:
+        bar.begin(9000)
+        bar.resume(6000)
+        bar.step(600)
+    (task,) = bar._columns.tasks
+    assert (task.completed, task.total) == (6600, 9000)
+
+
 def test_users_who_came_meanwhile_are_among_all() -> None:
     out = StringIO()
     with ProgressLines(out) as lines:

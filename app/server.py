@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from . import openapi
 from .access.client import TRUSTED_PROXIES
 from .admin.store_agreement import find_partitions
+from .client_files import ClientFiles
 from .drivers.redis import REDIS_ERRORS, RedisRefused
 from .drivers.store_contact import log_outages
 from .endpoints import Endpoint, method_route
@@ -154,13 +155,14 @@ class Server:
             pass
 
     def routes(self) -> list[BaseRoute]:
-        """Every path with its methods, in the order of the table; the page's files."""
+        """Every path with its methods, in the order of the table; the files of the page and of the client."""
         by_path: dict[str, dict[str, Endpoint | ASGIApp]] = {}
         for route in ROUTES:
             by_path.setdefault(route.path, {})[route.method] = route.handler(self.handlers)
         return [
             *(method_route(path, endpoints) for path, endpoints in by_path.items()),
             Mount("/web", StaticFiles(directory=WEB)),
+            Mount("/clients", ClientFiles()),
         ]
 
     def app(self) -> ASGIApp:

@@ -23,6 +23,7 @@ from tests.house_rules import (
 
 APP = sorted((ROOT / "app").rglob("*.py"))
 LUA = sorted((ROOT / "lua").rglob("*.lua"))
+CLIENTS = sorted((ROOT / "clients").rglob("*.js"))
 COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
 
@@ -143,7 +144,7 @@ def test_names_are_nouns() -> None:
 
 @pytest.mark.parametrize("suffix", SENTENCES)
 def test_names_outside_python_are_nouns(suffix: str) -> None:
-    paths = [path for room in ("app", "lua") for path in (ROOT / room).rglob(f"*{suffix}")]
+    paths = [path for room in ("app", "lua", "clients") for path in (ROOT / room).rglob(f"*{suffix}")]
     assert paths, "the rule finds the files"
     names = {path.relative_to(ROOT).as_posix(): participles_outside_python(suffix, path.read_text()) for path in paths}
     assert {path: words for path, words in names.items() if words} == {}
@@ -192,7 +193,7 @@ def test_what_uses_a_name_gives_none(line: str) -> None:
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", [*APP, *LUA, *TESTS], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", [*APP, *LUA, *CLIENTS, *TESTS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_is_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
 

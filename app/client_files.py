@@ -38,7 +38,7 @@ class ClientFiles:
         file = self._files.get(scope["path"].removeprefix(scope["root_path"]).removeprefix("/"))
         if file is None:
             raise NotFound("there is no such path")
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed(f"{scope['method']} is not taken here", headers={"Allow": "GET, HEAD"})
         is_same = matches(header(scope, b"if-none-match"), file.headers["ETag"])
         response = Response(b"" if is_same else file.body, 304 if is_same else 200, file.headers)

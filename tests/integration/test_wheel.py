@@ -68,9 +68,11 @@ def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
         for path in (ROOT / "app").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    client = {f"leaderboard_server/clients/js/{path.name}" for path in (ROOT / "clients/js").iterdir()}
     assert "leaderboard_server/lua/apply.lua" in scripts
+    assert "leaderboard_server/clients/js/live.js" in client
     assert "leaderboard_server/py.typed" in members
-    assert scripts | package <= members
+    assert scripts | client | package <= members
 
 
 def test_puts_nothing_but_its_own_package_into_an_environment(wheel: Path) -> None:
@@ -108,5 +110,7 @@ def test_runs_everything(installed: Path, tmp_path: Path) -> None:
         assert dev.ready().healthy()
         with urllib.request.urlopen(dev.run["http"], timeout=5) as page:
             assert b"<title>" in page.read()
+        with urllib.request.urlopen(f"{dev.run['http']}/clients/live.js", timeout=5) as module:
+            assert module.read() == (ROOT / "clients/js/live.js").read_bytes()
         assert dev.ends() == 0
     shutil.rmtree(tmp_path)

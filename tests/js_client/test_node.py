@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.conftest import Names, Stack
 from tests.support.node_program import NodeProgram
@@ -42,7 +41,7 @@ const live = board.connect({
 const views = given.views ?? [{ kind: 'top', limit: 10 }];
 const subscriptions = views.map((view, index) => live.subscribe(
   { namespace: given.space, window: 'all', view, onState: (own) => tell({ own, index }) },
-  ({ version, epoch, entries, total, stats }, { type }) => tell({ board: { index, version, epoch, entries, total, stats, type } }),
+  ({ version, epoch, entries, total, stats }) => tell({ board: { index, version, epoch, entries, total, stats } }),
 ));
 process.stdin.on('data', () => { live.close(); process.stdin.destroy(); });
 """
@@ -59,7 +58,7 @@ def follow(stack: Stack, space: str, **given: Any) -> NodeProgram:
 
 def wait_for(program: NodeProgram, page: Any, seconds: float = 15) -> None:
     """Until the model is what a read says: the same version, the same entries."""
-    versions = []
+    versions: list[int] = []
     while not versions or versions[-1] != page["version"]:
         state = program.hear_until("board", seconds=seconds)
         versions.append(state["version"])

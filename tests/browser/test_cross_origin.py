@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import Names, Stack, running_stack
+from tests.support.event_streams import events
 from tests.support.page_view import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -32,6 +33,18 @@ WATCH = """([url, token, namespace]) => new Promise((resolve) => {
     if (heard.at(-1) === "snapshot" || heard.at(-1) === "error") { socket.close(); resolve(heard); }
   };
   socket.onclose = ({ code }) => resolve([...heard, code]);
+})"""
+
+STREAM = """(url) => {
+  const source = new EventSource(url), heard = [];
+  for (const type of ["snapshot", "uptodate", "delta", "drain"])
+    source.addEventListener(type, ({ lastEventId, data }) => heard.push([type, lastEventId, JSON.parse(data)]));
+  Object.assign(window, { source, heard });
+}"""
+REFUSED = """(url) => new Promise((resolve) => {
+  const source = new EventSource(url);
+  source.onopen = () => resolve(false);
+  source.onerror = () => resolve(source.readyState === EventSource.CLOSED);
 })"""
 
 
@@ -149,3 +162,71 @@ def test_a_refused_websocket_is_403_before_the_upgrade(stack: Stack) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert "LEADERBOARD_CORS_ORIGINS" in answer.json()["detail"]
     assert "sec-websocket-accept" not in answer.headers
+
+
+def heard(page: Page, *kinds: str) -> list[Any]:
+    """The events of a page's stream, once there are so many."""
+    page.wait_for_function("(count) => heard.length >= count", arg=len(kinds))
+    events: list[Any] = page.evaluate("() => heard")
+    assert [kind for kind, _, _ in events] == [*kinds]
+    return events
+
+
+def test_an_event_source_of_any_page_watches_a_public_board_and_comes_back(
+    stack: Stack, pages: dict[str, Page], spaces: dict[str, str]
+) -> None:
+    """Nothing but what browsers have: they send the id of the last event by themselves."""
+    for page in pages.values():
+        page.evaluate(STREAM, f"{board(stack, spaces['public'])}/events?limit=5")
+        heard(page, "snapshot")
+    with stack.client() as api:
+        grant = {"grant_id": "more", "user_id": "bob", "amount": 2}
+        assert api.post(f"/v1/namespaces/{spaces['public']}/grants", json=grant).status_code == 201
+    for page in pages.values():
+        *_, (_, event_id, delta) = heard(page, "snapshot", "delta")
+        assert [entry["user_id"] for entry in delta["upsert"]] == ["bob", "ann"]
+        assert event_id == f"{event_id[0]}-{delta['version']}-all"
+    stack.restart()
+    for page in pages.values():
+        *_, (_, before, _), (_, behind, _) = heard(page, "snapshot", "delta", "drain", "uptodate")
+        assert before == behind == event_id
+        page.evaluate("() => source.close()")
+
+
+@pytest.mark.parametrize("origin", ["listed", "other"])
+def test_an_event_source_opens_no_private_board_and_asks_no_more(
+    stack: Stack, pages: dict[str, Page], spaces: dict[str, str], origin: str
+) -> None:
+    assert pages[origin].evaluate(REFUSED, f"{board(stack, spaces['private'])}/events") is True
+
+
+@pytest.mark.parametrize(
+    ("origin", "kind", "has_token", "query", "status", "allowed"),
+    [
+        ("http://localhost:1", "public", False, "", 200, "*"),
+        ("http://127.0.0.1:1", "public", False, "", 200, "*"),
+        ("http://127.0.0.1:1", "public", False, "?limit=x", 422, "*"),
+        ("http://127.0.0.1:1", "public", True, "", 200, None),
+        ("http://127.0.0.1:1", "private", True, "", 200, None),
+        ("http://127.0.0.1:1", "private", False, "", 401, None),
+        ("http://localhost:1", "private", True, "", 200, "http://localhost:1"),
+        ("http://localhost:1", "private", False, "", 401, "http://localhost:1"),
+    ],
+)
+def test_the_head_of_a_stream_tells_who_may_read_it(
+    stack: Stack,
+    spaces: dict[str, str],
+    token: str,
+    origin: str,
+    kind: str,
+    has_token: bool,
+    query: str,
+    status: int,
+    allowed: str | None,
+) -> None:
+    path, bearer = f"{spaces[kind]}/boards/all/events{query}", f"Bearer {token}" if has_token else None
+    with events(stack.port, path, origin=origin, authorization=bearer) as stream:
+        fields = stream.fields
+        assert (stream.status, fields.get("access-control-allow-origin")) == (status, allowed)
+        assert ("access-control-expose-headers" in fields) == (allowed is not None)
+        assert "Origin" in fields["vary"]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.model.namespace import partition_of
 from tests.support.event_streams import applied, events, in_order
 from tests.support.live_socket import grant, key, public
 
@@ -227,3 +228,30 @@ def test_a_server_that_ends_asks_its_streams_to_come_back(own_stack: Any, worker
             with pytest.raises(EOFError):
                 it.next()
     assert "timeout graceful shutdown exceeded" not in (own_stack.folder / "serve.log").read_text()
+
+
+def test_a_client_comes_back_where_it_was_behind_a_restart_and_gets_the_whole_board_in_another_epoch(
+    own_stack: Any,
+) -> None:
+    path, partition = "race/boards/all/events", partition_of("race", None, 16)
+    with own_stack.client() as api:
+        public(api, "race")
+        grant(api, "race", "g", "a", 1)
+        with events(own_stack.port, path) as it:
+            event_id = it.next().event_id
+            own_stack.stop("serve")
+            assert it.next().kind == "drain"
+            assert it.event_id == event_id, "a drain names no state"
+        own_stack.start("serve")
+        with events(own_stack.port, path, last_event_id=event_id) as it:
+            assert it.next().kind == "uptodate"
+            grant(api, "race", "h", "b", 1)
+            event = it.next()
+            assert (event.kind, event.body["from"]) == ("delta", int(event_id.split("-")[1]))
+        own_stack.wait_flushed()
+        assert own_stack.run("rebuild", "--partition", str(partition), "--quiet").returncode == 0
+        with events(own_stack.port, path, last_event_id=event.event_id) as it:
+            again = it.next()
+            assert again.kind == "snapshot"
+            assert again.body["epoch"] > int(event_id.split("-")[0])
+            assert api.get("/v1/namespaces/race/boards/all").json()["entries"] == again.body["entries"]

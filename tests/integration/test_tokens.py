@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from app.live.subscriber import REVOKED
 from app.routes import ROUTES
 from app.server import FOLLOW_S
 from tests.conftest import Stack
@@ -137,13 +138,21 @@ def test_of_grants_a_token_reads_its_own_users_alone(
 
 def test_a_token_ends_at_its_time_everywhere(live_server: Stack, maker: str, space: str) -> None:
     token = token_for(live_server, maker, space, expires_in_s=2)
-    with live_server.client(token) as client, live(live_server, token) as idle, live(live_server, token) as watching:
+    bearer, path = f"Bearer {token}", f"{space}/boards/all/events"
+    with (
+        live_server.client(token) as client,
+        live(live_server, token) as idle,
+        live(live_server, token) as watching,
+        events(live_server.port, path, authorization=bearer) as stream,
+    ):
         subscribe(watching, space)
-        assert hear(watching)["type"] == "snapshot"
+        assert hear(watching)["type"] == stream.next().kind == "snapshot"
         assert client.get(f"/v1/namespaces/{space}/boards/all").status_code == 200
         began = time.monotonic()
         assert closed(idle) == 4101
         assert closed(watching) == 4101
+        event = stream.next()
+        assert (event.kind, event.body["code"], event.body["detail"]) == ("error", "unauthorized", REVOKED)
         assert time.monotonic() - began < 5
         answer = client.get(f"/v1/namespaces/{space}/boards/all")
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")

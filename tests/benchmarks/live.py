@@ -23,7 +23,7 @@ from tests.support.raw_clients import resident_bytes
 SOCKETS, RATE = 2_000, 1_000.0
 SECONDS = float(os.environ.get("LIVE_SECONDS", "60"))
 IDLE, IDLE_S, DEAF, RECONNECTS, RECONNECTS_S = 9_000, 30.0, 100, 5_000, 10.0
-PARTS = "fan,many,idle"
+PARTS = "fan,many,idle,streams"
 TOP = {"kind": "top", "limit": 10}
 
 
@@ -234,22 +234,41 @@ def many_boards(stack: Stack) -> None:
         tell_run("200 boards, around and users", run, quiet)
 
 
+def streams(stack: Stack) -> None:
+    """2,000 event streams of one board, then their memory where nothing is sent."""
+    prepare(stack, "stream")
+    path = "/v1/namespaces/stream/boards/all/events?limit=10"
+    write(stack.port, "stream", 3.0)
+    quiet = one_run(stack, "stream", None, SECONDS / 3)
+    quiet["cpu"] *= 3
+    quiet["seconds"] *= 3
+    with clients(stack.port) as crowd:
+        print(crowd.ask("connect", count=SOCKETS, path=path, sampled=5), flush=True)
+        tell_run("event streams", one_run(stack, "stream", crowd, SECONDS), quiet)
+    with clients(stack.port) as crowd:
+        tell_idle(stack.pid("serve"), crowd, "event streams", path=path)
+
+
+def tell_idle(pid: int, crowd: Clients, noun: str, **kind: Any) -> None:
+    """Memory of connections that nothing is sent to. kind: how clients open one."""
+    crowd.ask("connect", count=200, **kind)
+    crowd.ask("leave")
+    time.sleep(3)
+    before = resident_bytes(pid)
+    opened = crowd.ask("connect", count=IDLE, **kind)
+    time.sleep(IDLE_S)
+    used, after = cpu(pid), resident_bytes(pid)
+    time.sleep(10)
+    each = (after - before) / IDLE / 1024
+    load = (cpu(pid) - used) * 10
+    print(f"{opened['open']:,} idle {noun}: {each:.1f} KB each (at most 24); {load:.1f} % of a core", flush=True)
+
+
 def idle(stack: Stack) -> None:
     """Memory of sockets that nothing is sent to; then many come back at once."""
     prepare(stack, "hall")
-    pid = stack.pid("serve")
     with clients(stack.port) as crowd:
-        crowd.ask("connect", count=200, messages=[subscription("hall")])
-        crowd.ask("leave")
-        time.sleep(3)
-        before = resident_bytes(pid)
-        opened = crowd.ask("connect", count=IDLE, messages=[subscription("hall")])
-        time.sleep(IDLE_S)
-        used, after = cpu(pid), resident_bytes(pid)
-        time.sleep(10)
-        each = (after - before) / IDLE / 1024
-        load = (cpu(pid) - used) * 10
-        print(f"{opened['open']:,} idle sockets: {each:.1f} KB each (at most 24); {load:.1f} % of a core", flush=True)
+        tell_idle(stack.pid("serve"), crowd, "sockets", messages=[subscription("hall")])
         crowd.ask("leave")
         time.sleep(3)
         back = crowd.ask(
@@ -267,3 +286,5 @@ def main(stack: Stack, tell: Callable[..., None], parts: str) -> None:
         many_boards(stack)
     if "idle" in parts:
         idle(stack)
+    if "streams" in parts:
+        streams(stack)

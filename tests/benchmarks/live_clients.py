@@ -100,6 +100,37 @@ class Client(asyncio.Protocol):
             self._sample.append((time.monotonic(), data[begin:end]))
 
 
+class StreamClient(Client):
+    """One event stream. messages: the key, and the path."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        key, path = self._messages
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {key}\r\n\r\n"
+        self.transport.write(head.encode())
+
+    def data_received(self, data: bytes) -> None:
+        data = self._buffer + data if self._buffer else data
+        at = 0
+        if not self._upgraded:
+            at = data.find(b"\r\n\r\n") + 4
+            if at < 4:
+                self._buffer = data
+                return
+            self._upgraded = True
+        while (end := data.find(b"\r\n", at)) >= 0:
+            begin = end + 2
+            stop = begin + int(data[at:end], 16)
+            if len(data) < stop + 2:
+                break
+            if stop == begin:
+                Client.closed += 1
+            else:
+                self._take(data, data.index(b"data: ", begin) + 6, stop - 2)
+            at = stop + 2
+        self._buffer = data[at:]
+
+
 class Crowd:
     """All sockets of this process."""
 
@@ -111,11 +142,18 @@ class Crowd:
         self._begun = 0
 
     async def connect(
-        self, count: int, messages: list[Any], *, is_deaf: bool = False, sampled: int = 0, a_second: float = 0.0
+        self,
+        count: int,
+        messages: list[Any] | None = None,
+        *,
+        path: str | None = None,
+        is_deaf: bool = False,
+        sampled: int = 0,
+        a_second: float = 0.0,
     ) -> dict[str, Any]:
-        """Opens sockets; the seconds from the begin of each to its first state."""
+        """Opens sockets, or event streams of a path; the seconds from the begin of each to its first state."""
         gate, loop = asyncio.Semaphore(CONNECTING_MAX if not a_second else count), asyncio.get_running_loop()
-        text = json.dumps(messages)
+        text = json.dumps(messages if path is None else [path])
 
         async def one(number: int) -> tuple[Client, float | None]:
             if a_second:
@@ -131,11 +169,14 @@ class Crowd:
                 await loop.sock_connect(sock, ("127.0.0.1", self._port))
                 own = json.loads(text.replace("$n", str(place)))
                 sample = self._sample if number < sampled else None
-                _, client = await loop.create_connection(
-                    lambda: Client(self._port, [{"type": "auth", "token": self._key}, *own], is_deaf, sample), sock=sock
+                kind, first = (
+                    (Client, {"type": "auth", "token": self._key}) if path is None else (StreamClient, self._key)
                 )
-                first = await asyncio.wait_for(client.first, FIRST_S_MAX)
-                return client, None if first is None else first - began
+                _, client = await loop.create_connection(
+                    lambda: kind(self._port, [first, *own], is_deaf, sample), sock=sock
+                )
+                shown = await asyncio.wait_for(client.first, FIRST_S_MAX)
+                return client, None if shown is None else shown - began
 
         opened = await asyncio.gather(*map(one, range(count)))
         self._begun += count

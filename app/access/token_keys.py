@@ -37,6 +37,12 @@ class TokenKey(NamedTuple):
         alone."""
         return _digest(self.secret, b"api key " + key_hash.encode())
 
+    def has_signed(self, text: bytes, signature: bytes) -> bool:
+        """Whether a signature of a text is this key's."""
+        import jwt
+
+        return jwt.get_algorithm_by_name(self.algorithm).verify(text, self.verify, signature)
+
 
 class TokenKeys:
     """All of them: the first signs, all verify."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import multiprocessing
 import resource
+import secrets
 import statistics
 import tempfile
 import time
@@ -105,6 +106,44 @@ def views(stack: Stack, done: Event) -> None:
             raw.is_open(0.001)
 
 
+def unknown_keys(stack: Stack, done: Event) -> None:
+    """Ten connections read with keys that nobody made, one after the other."""
+    _refused(stack, done, lambda: f"lb_{secrets.token_hex(6)}_{secrets.token_urlsafe(24)}")
+
+
+def forged_tokens(stack: Stack, done: Event) -> None:
+    """Ten connections read with client tokens whose signature is wrong, one after the other."""
+    head, claims, _ = client_token(stack).split(".")
+    _refused(stack, done, lambda: f"{head}.{claims}.{secrets.token_urlsafe(32)}")
+
+
+def streams(stack: Stack, done: Event) -> None:
+    """Ten connections ask for event streams without a key, get the board, and come anew."""
+    while not done.is_set():
+        raws = [Raw(stack.port) for _ in range(10)]
+        for raw in raws:
+            raw.send(head("/v1/namespaces/figures/boards/all/events?limit=100"))
+        for raw in raws:
+            raw.hear(b'"snapshot"')
+            raw.close()
+
+
+def client_token(stack: Stack) -> str:
+    """One that is valid."""
+    with stack.client() as client:
+        body = {"user_id": "u1", "namespaces": ["figures"]}
+        return str(client.post("/v1/tokens", json=body).raise_for_status().json()["token"])
+
+
+def _refused(stack: Stack, done: Event, bearer: Callable[[], str]) -> None:
+    raws = [Raw(stack.port) for _ in range(10)]
+    while not done.is_set():
+        for raw in raws:
+            raw.send(head("/v1/namespaces/figures/boards/all", authorization=f"Bearer {bearer()}"))
+        for raw in raws:
+            assert raw.answer()[0] == 401
+
+
 @contextlib.contextmanager
 def running(attack: Attack, stack: Stack) -> Iterator[None]:
     done = _process.Event()
@@ -149,12 +188,20 @@ def first_frame(stack: Stack) -> float:
         return time.monotonic() - began
 
 
+ATTACKS: tuple[Attack, ...] = (
+    *(nothing, pongs, pings, heads, idle, bodies, lines, views),
+    *(unknown_keys, forged_tokens, streams),
+)
+
+
 def main() -> None:
     """The table."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder))
+        stack, token_key = Stack(Path(folder)), Path(folder) / "token_key"
+        token_key.write_text(secrets.token_urlsafe(32))
+        stack.extra["LEADERBOARD_TOKEN_KEYS"] = str(token_key)
         try:
             stack.up()
             with stack.client() as client:
@@ -166,7 +213,7 @@ def main() -> None:
                     client.post("/v1/namespaces/figures/grants", json=batch).raise_for_status()
             print("| what others do | grant, median ms | longest ms | first frame ms | memory MB |")
             print("| --- | --- | --- | --- | --- |")
-            for attack in (nothing, pongs, pings, heads, idle, bodies, lines, views):
+            for attack in ATTACKS:
                 measure(attack, stack)
         finally:
             stack.down()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,17 +177,49 @@ def test_a_key_revoked_while_a_token_is_looked_up_is_not_remembered() -> None:
     assert "is revoked" in refused(issuer, token)
 
 
-def test_a_token_is_verified_once_and_ends_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    issuer = Issuer()
-    token = issuer.make(life_s=60)
-    count = [0]
-    decode: Callable[..., Any] = jwt.decode
+def counted_checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often the library reads a whole token, from now on."""
+    count, decode = [0], jwt.decode
 
     def counted(*args: Any, **more: Any) -> Any:
         count[0] += 1
         return decode(*args, **more)
 
     monkeypatch.setattr(jwt, "decode", counted)
+    return count
+
+
+@pytest.mark.parametrize("key", KINDS, ids=lambda key: key.algorithm)
+def test_a_token_with_a_wrong_signature_is_not_read(monkeypatch: pytest.MonkeyPatch, key: Any) -> None:
+    """A flood of them costs what a flood of unknown keys does, and the signature's own check."""
+    issuer = Issuer(key)
+    head, claims, signature = issuer.make().split(".")
+    count, long = counted_checks(monkeypatch), part({"x": "y" * 2_500})
+    forgeries = [f"{head}.{long}.{signature}", f"{head}.{claims}.{signature[:-8]}", f"{head}.{claims}.A"]
+    forgeries += [f"{head}.{claims}.{base64.urlsafe_b64encode(bytes([i] * 64)).decode().rstrip('=')}" for i in range(9)]
+    for forgery in forgeries:
+        assert refused(issuer, forgery)
+    assert (count[0], issuer.lookups, len(issuer.tokens._verified)) == (0, 0, 0)
+
+
+def test_expired_tokens_push_out_none_that_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_tokens, "VERIFIED_MAX", 3)
+    issuer = Issuer()
+    old = [issuer.make(f"old{i}", life_s=10) for i in range(3)]
+    valid = [issuer.make(f"u{i}") for i in range(2)]
+    for text in valid:
+        issuer.principal(text)
+    issuer.now_s += 20
+    for text in old * 2:
+        assert "expired" in refused(issuer, text)
+    assert [text in issuer.tokens._verified for text in valid] == [True, True]
+    assert len(issuer.tokens._verified) <= 3
+
+
+def test_a_token_is_verified_once_and_ends_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = Issuer()
+    token = issuer.make(life_s=60)
+    count = counted_checks(monkeypatch)
     principal = issuer.principal(token)
     for _ in range(3):
         assert issuer.principal(token) is principal
@@ -198,7 +229,9 @@ def test_a_token_is_verified_once_and_ends_at_its_time(monkeypatch: pytest.Monke
     issuer.now_s += 60
     assert issuer.keyring.cached(token) is None
     assert issuer.keyring.has_expired(principal)
-    assert refused(issuer, token) == "the token expired at 2027-01-15T08:01:00Z"
+    for _ in range(3):
+        assert refused(issuer, token) == "the token expired at 2027-01-15T08:01:00Z"
+    assert count[0] == 1, "a page that does not ask for a new one costs no second check"
 
 
 def test_many_tokens_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Portion, PortionReader, batches_of
+from .import_batches import BATCH_ROWS_MAX, PORTION_ROWS, Batch, Order, Portion, PortionReader, batches_of
 from .import_client import ImportClient, ImportStop, MemberResult, grants_path, path_segment, problem_of
 from .import_grant_ids import GrantIds
 from .import_lease import ImportLeases
@@ -35,6 +35,14 @@ class _Rules(msgspec.Struct):
 
     aggregation: str
     tie_break: str
+
+
+def _order_of(rules: _Rules) -> Order:
+    """What decides between two scores: the order of coming in, the moment and then that order, or neither."""
+    if rules.tie_break == "earliest":
+        return Order.AS_READ
+    is_any_order = rules.aggregation in _ANY_ORDER and rules.tie_break == "none"
+    return Order.ABOUT_TIME if is_any_order else Order.EXACT_TIME
 
 
 _read_rules = msgspec.json.Decoder(_Rules).decode
@@ -87,7 +95,7 @@ class ImportRun:
         self._leases = ImportLeases(client, state.instances, is_dry=is_dry)
         self._replacement = Replacement(client, mapping.namespace) if replaces and not is_dry else None
         self._known: set[str] = set()
-        self._is_in_order = False
+        self._order = Order.ABOUT_TIME
         self._reader = PortionReader(rows, mapping, state.rows, ids)
         self._counts: Counter[str] = Counter(state.counts)
         self._portion_counts: Counter[str] = Counter()
@@ -110,8 +118,8 @@ class ImportRun:
             while (portion := await reading) is not None:
                 for name in portion.names - self._known:
                     await self._look_at(name)
-                reading = self._read(BATCH_ROWS_MAX if self._is_in_order else PORTION_ROWS)
-                for batch in batches_of(portion, by_time=not self._is_in_order):
+                reading = self._read(BATCH_ROWS_MAX if self._order is Order.AS_READ else PORTION_ROWS)
+                for batch in batches_of(portion, self._order):
                     await self._make_room(in_flight, batch)
                     in_flight.append((batch, asyncio.create_task(self._send(batch))))
             while in_flight:
@@ -138,7 +146,7 @@ class ImportRun:
     async def _make_room(self, in_flight: Flights, batch: Batch) -> None:
         """Waits until a batch may be sent. Of two rows with one id the first one counts, so it is there before the
         other is sent."""
-        most = 1 if self._is_in_order else self._in_flight_max
+        most = self._in_flight_max if self._order is Order.ABOUT_TIME else 1
         while in_flight and (
             len(in_flight) >= most or any(not batch.ids.isdisjoint(other.ids) for other, _ in in_flight)
         ):
@@ -153,8 +161,7 @@ class ImportRun:
         answer = await self._client.ask("GET", f"/v1/namespaces/{path_segment(name)}")
         if answer.status_code == 200:
             rules = self._client.read(_read_rules, answer)
-            is_free = rules.aggregation in _ANY_ORDER and rules.tie_break == "none"
-            self._is_in_order = self._is_in_order or not is_free
+            self._order = max(self._order, _order_of(rules), key=lambda order: order.value)
             await self._leases.begin(name)
         elif name == self._namespace or name in self._state.instances:
             raise ImportStop(problem_of(answer))

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from app.model.errors import Invalid
-from app.transfer.import_batches import BATCH_ROWS_MAX, PortionReader, batches_of
+from app.transfer.import_batches import BATCH_ROWS_MAX, Order, PortionReader, batches_of
 from app.transfer.import_mapping import GrantMapping, MappingOptions
 from app.transfer.import_row_counts import RowCounts
 from app.transfer.import_times import TimeReader, option_moment
@@ -307,12 +307,31 @@ def test_a_portion_goes_by_time_and_the_first_of_one_id_first() -> None:
     portion = reader.read(10_000)
     assert portion is not None
     assert reader.read(10_000) is None
-    batches = list(batches_of(portion, by_time=True))
+    batches = list(batches_of(portion, Order.ABOUT_TIME))
     assert [(len(batch.items), batch.portion is portion) for batch in batches] == [(1_000, False), (493, True)]
     items = [item for batch in batches for item in batch.items]
     sent = [item.grant.granted_at for item in items[:-93]]
     assert sent == sorted(sent)
     assert [item.row.line for item in items[-93:]] == list(range(1_408, 1_501))
+
+
+def test_of_one_moment_the_row_that_was_read_first_goes_first_whatever_its_zone() -> None:
+    times = [
+        "2020-01-01T02:00:00+02:00",
+        "2020-01-01T00:00:00Z",
+        "2019-12-31T23:00:00Z",
+        "2020-01-01T00:00:00.000Z",
+        "",
+    ]
+    portion = PortionReader(rows_of(times, str), GrantMapping(MappingOptions(namespace="n")), 0).read(9)
+    assert portion is not None
+
+    def lines(order: Order) -> list[int]:
+        return [item.row.line for batch in batches_of(portion, order) for item in batch.items]
+
+    assert lines(Order.EXACT_TIME) == [3, 1, 2, 4, 5]
+    assert lines(Order.AS_READ) == [1, 2, 3, 4, 5]
+    assert lines(Order.ABOUT_TIME) != lines(Order.EXACT_TIME)
 
 
 def test_json_in_a_text_is_an_object_and_a_number_in_one_is_a_number() -> None:

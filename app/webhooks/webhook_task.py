@@ -116,6 +116,7 @@ class WebhookTask:
         self._fetch = fetch
         self._newest = newest
         self._sender = sender
+        self._line = sender.line()
         self._gates = gates
         self._judge = judge
         self._box = box
@@ -125,6 +126,12 @@ class WebhookTask:
 
     async def run(self) -> None:
         """Delivers, for ever. StoppedError; asyncpg's errors."""
+        try:
+            await self._run()
+        finally:
+            await self._line.close()
+
+    async def _run(self) -> None:
         for row in self._retries:
             self._attempts[row["stream"]] = row["attempts"]
             pause_s = (row["next_attempt_at"] - row["now"]).total_seconds()
@@ -142,6 +149,7 @@ class WebhookTask:
                 elif stream.name in self._due:
                     await self._forget_retry(stream)
             if not was_busy:
+                await self._line.close()
                 await self._newest.wait(self._webhook.settings.namespaces, LOOK_S)
 
     async def _deliver(self, stream: Stream, head: Head) -> None:
@@ -187,7 +195,9 @@ class WebhookTask:
             secrets = self._secrets(row)
         except NotConfigured as problem:
             return Outcome(None, problem.detail)
-        outcome = await self._sender.send(self._webhook.settings.url, message, secrets, self._webhook.key_id)
+        outcome = await self._sender.send(
+            self._webhook.settings.url, message, secrets, self._webhook.key_id, self._line
+        )
         WEBHOOK_SECONDS.observe(monotonic() - start_s)
         WEBHOOK_ATTEMPTS.labels("failed" if outcome.error else "delivered").inc()
         return outcome

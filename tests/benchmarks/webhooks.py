@@ -64,11 +64,11 @@ class Receipts(asyncio.Protocol):
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         if not length or len(body) < int(length):
             return
+        self._read = b""
         granted_at = datetime.fromisoformat(json.loads(body)["data"]["granted_at"])
         self.lags[head.split()[1].decode()].append(time.time() - granted_at.timestamp())
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        self._transport.close()
 
 
 async def receive(port: int) -> None:
@@ -226,7 +226,9 @@ def main(load: Load, tell: Tell, tell_cost: Tell) -> None:
     tell_cost("written: transactions a second", hooked_busy.statements_a_s, busy.statements_a_s, "a second", None)
     for i, name in enumerate(("p50", "p99")):
         tell_cost(f"grant to ledger, {name}", 1000 * hooked_busy.lag[i], 1000 * busy.lag[i], "ms", None)
-    print(f"{'deliveries':34} {sum(map(len, lags.values())) / took:10,.0f} a second")
+    count = sum(map(len, lags.values()))
+    message_ms = 1000 * (hooked_busy.persister_cpu - busy.persister_cpu) * took / max(1, count)
+    print(f"{'deliveries':34} {count / took:10,.0f} a second, {message_ms:.2f} ms of CPU each")
     print(f"{'calm namespace: grant to receiver':34} p50 {p50:.2f} s, p99 {p99:.2f} s, {len(lags['/calm']):,} messages")
     plain, hooked = rates.values()
     tell("persister draining a log", median(hooked), median(plain), "grants/s", RATIO_MIN)

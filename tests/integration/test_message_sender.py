@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.model.webhook_message import Message
-from app.webhooks import message_sender
+from app.webhooks import message_sender, receiver_line
 from app.webhooks.message_sender import Outcome, Sender
 
 MESSAGE = Message("msg_1", "granted", b"{}")
@@ -80,7 +80,11 @@ class Server:
 def send(url: str, tls: ssl.SSLContext | None = None, *, takes_loopback: bool = True) -> Outcome:
     async def run() -> Outcome:
         sender = Sender(takes_loopback=takes_loopback, tls=tls)
-        return await sender.send(url, MESSAGE, [b"k" * 32], "k1")
+        line = sender.line()
+        try:
+            return await sender.send(url, MESSAGE, [b"k" * 32], "k1", line)
+        finally:
+            await line.close()
 
     return asyncio.run(run())
 
@@ -228,3 +232,114 @@ def test_an_answer_that_never_begins_is_left(
 def test_some_answers_before_the_answer_are_passed_over() -> None:
     with closing(Server(answers=chain(repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 99), [NO_CONTENT]))) as server:
         assert send(f"http://localhost:{server.port}/") == Outcome(204)
+
+
+class PatientServer:
+    """Answers requests on each connection until it has answered so many, and hangs up then, or at the next request.
+    counts: the requests of each connection so far; pieces: what each request came in."""
+
+    def __init__(self, requests_max: int = 1_000, *, waits: bool = False, answer: bytes = NO_CONTENT) -> None:
+        self.counts: list[int] = []
+        self.pieces: list[int] = []
+        self._requests_max = requests_max
+        self._waits = waits
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://localhost:{self._socket.getsockname()[1]}/"
+        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.counts.append(0)
+                thread = threading.Thread(target=self._talk, args=(connection, len(self.counts) - 1), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _talk(self, connection: socket.socket, i: int) -> None:
+        with connection, suppress(OSError):
+            while self.counts[i] < self._requests_max or self._waits:
+                request, pieces = b"", 0
+                while not request.endswith(b"\r\n\r\n" + MESSAGE.body):
+                    piece = connection.recv(65_536)
+                    if not piece:
+                        return
+                    request, pieces = request + piece, pieces + 1
+                if self.counts[i] == self._requests_max:
+                    return
+                self.counts[i] += 1
+                self.pieces.append(pieces)
+                connection.sendall(self._answer)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for thread in self._threads:
+            thread.join(10)
+
+
+def send_many(*urls: str) -> list[Outcome]:
+    """One after the other, by one line."""
+
+    async def run() -> list[Outcome]:
+        sender = Sender(takes_loopback=True)
+        line = sender.line()
+        try:
+            return [await sender.send(url, MESSAGE, [b"k" * 32], "k1", line) for url in urls]
+        finally:
+            await line.close()
+
+    return asyncio.run(run())
+
+
+def test_messages_that_follow_each_other_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch, ["127.0.0.1"])
+    with closing(PatientServer()) as server:
+        assert send_many(*[server.url] * 3) == [Outcome(204)] * 3
+    assert (server.counts, server.pieces) == ([3], [1, 1, 1]), "head and body come together"
+    assert names.questions == ["localhost"]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["before", "at"])
+def test_a_receiver_may_hang_up_between_two_messages(waits: bool) -> None:
+    """Before the second one, or as that comes: it goes by a new connection, and no attempt has failed."""
+    with closing(PatientServer(1, waits=waits)) as server:
+        assert send_many(server.url, server.url) == [Outcome(204)] * 2
+    assert server.counts == [1, 1]
+
+
+def test_a_receiver_that_hangs_up_on_a_new_connection_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(PatientServer(0, waits=True)) as server:
+        (outcome,) = send_many(server.url)
+    assert (outcome.error, len(server.counts)) == ("it hung up without an answer", 1)
+
+
+@pytest.mark.parametrize("limit", ["LINE_S_MAX", "LINES_MAX"])
+def test_a_connection_is_kept_for_a_time_and_where_there_is_room(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(receiver_line, limit, 0)
+    with closing(PatientServer()) as server:
+        assert send_many(server.url, server.url) == [Outcome(204)] * 2
+    assert server.counts == [1, 1]
+
+
+def test_another_receiver_has_a_connection_of_its_own() -> None:
+    with closing(PatientServer()) as first, closing(PatientServer()) as second:
+        assert send_many(first.url, second.url, second.url) == [Outcome(204)] * 3
+    assert (first.counts, second.counts) == ([1], [2])
+
+
+def test_an_answer_that_is_not_read_to_its_end_ends_the_connection() -> None:
+    body = b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n" + b"x" * 10_000
+    with closing(PatientServer(answer=body)) as server:
+        assert send_many(server.url, server.url) == [Outcome(200)] * 2
+    assert server.counts == [1, 1]
+
+
+def test_each_answer_of_a_connection_has_its_own_bound() -> None:
+    # 37 kB before the answer: two of them would be too many.
+    answer = b"HTTP/1.1 102 Processing\r\nx: %b\r\n\r\n" % (b"y" * 350) * 90 + NO_CONTENT
+    with closing(PatientServer(answer=answer)) as server:
+        assert send_many(server.url, server.url) == [Outcome(204)] * 2
+    assert server.counts == [2]

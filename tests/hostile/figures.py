@@ -1,5 +1,6 @@
 """`python -m tests.hostile.figures`: what one who writes sees while others misbehave, for docs/reliability.md."""
 
+import base64
 import contextlib
 import json
 import multiprocessing
@@ -107,18 +108,18 @@ def views(stack: Stack, done: Event) -> None:
 
 
 def unknown_keys(stack: Stack, done: Event) -> None:
-    """Ten connections read with keys that nobody made, one after the other."""
+    """Ten connections that read with keys which nobody made."""
     _refused(stack, done, lambda: f"lb_{secrets.token_hex(6)}_{secrets.token_urlsafe(24)}")
 
 
 def forged_tokens(stack: Stack, done: Event) -> None:
-    """Ten connections read with client tokens whose signature is wrong, one after the other."""
+    """Ten connections that read with client tokens whose signature is wrong."""
     head, claims, _ = client_token(stack).split(".")
     _refused(stack, done, lambda: f"{head}.{claims}.{secrets.token_urlsafe(32)}")
 
 
 def streams(stack: Stack, done: Event) -> None:
-    """Ten connections ask for event streams without a key, get the board, and come anew."""
+    """Ten connections that ask for event streams without a key, get the board, and come anew."""
     while not done.is_set():
         raws = [Raw(stack.port) for _ in range(10)]
         for raw in raws:
@@ -200,7 +201,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:
         stack, token_key = Stack(Path(folder)), Path(folder) / "token_key"
-        token_key.write_text(secrets.token_urlsafe(32))
+        token_key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
         stack.extra["LEADERBOARD_TOKEN_KEYS"] = str(token_key)
         try:
             stack.up()

@@ -1,7 +1,7 @@
 """The composition root: builds the parts, hands them to each other, and turns errors into HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -161,7 +161,7 @@ class Server:
             by_path.setdefault(route.path, {})[route.method] = route.handler(self.handlers)
         return [
             *(method_route(path, endpoints) for path, endpoints in by_path.items()),
-            Mount("/web", StaticFiles(directory=WEB)),
+            Mount("/web", PageFiles(_policy_of(self.services.settings))),
             Mount("/clients", ClientFiles()),
         ]
 
@@ -172,8 +172,26 @@ class Server:
         return FastPath(app, self.handlers, self.services.live, self.services.cors)
 
 
+class PageFiles(StaticFiles):
+    """The page's files. headers: the page's policy; the page itself is one of the files, too."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(directory=WEB)
+        self._headers = headers
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """The answer with a file, or that it has not changed."""
+        response = super().file_response(*args, **options)
+        response.headers.update(self._headers)
+        return response
+
+
+def _policy_of(settings: Settings) -> dict[str, str]:
+    return {"Content-Security-Policy": f"{_POLICY}; frame-ancestors {frame_ancestors(settings.frame_ancestors)};"}
+
+
 def _page_of(settings: Settings) -> Endpoint:
-    headers = {"Content-Security-Policy": f"{_POLICY}; frame-ancestors {frame_ancestors(settings.frame_ancestors)};"}
+    headers = _policy_of(settings)
 
     async def page(request: Request) -> Response:
         return FileResponse(WEB / "index.html", headers=headers)

@@ -177,13 +177,14 @@ def test_who_may_frame_the_page_is_a_setting(text: str, directive: str) -> None:
     assert frame_ancestors(text) == directive
     server = Server(build_services(Settings(frame_ancestors=text), 1))
 
-    async def page() -> httpx.Response:
+    async def pages() -> list[httpx.Response]:
         transport = httpx.ASGITransport(server.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://scores.example") as client:
-            return await client.get("/")
+            return [await client.get(path) for path in ("/", "/web/index.html")]
 
-    policy = asyncio.run(page()).headers["content-security-policy"]
-    assert f"frame-ancestors {directive};" in policy
+    for page in asyncio.run(pages()):
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert f"frame-ancestors {directive};" in page.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(

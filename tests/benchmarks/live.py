@@ -235,9 +235,11 @@ def many_boards(stack: Stack) -> None:
 
 
 def streams(stack: Stack) -> None:
-    """2,000 event streams of one board, then their memory where nothing is sent."""
+    """Memory of event streams that nothing is sent to, where no others were before; then 2,000 of one board."""
     prepare(stack, "stream")
     path = "/v1/namespaces/stream/boards/all/events?limit=10"
+    with clients(stack.port) as crowd:
+        tell_idle(stack.pid("serve"), crowd, "event streams", path=path)
     write(stack.port, "stream", 3.0)
     quiet = one_run(stack, "stream", None, SECONDS / 3)
     quiet["cpu"] *= 3
@@ -245,8 +247,6 @@ def streams(stack: Stack) -> None:
     with clients(stack.port) as crowd:
         print(crowd.ask("connect", count=SOCKETS, path=path, sampled=5), flush=True)
         tell_run("event streams", one_run(stack, "stream", crowd, SECONDS), quiet)
-    with clients(stack.port) as crowd:
-        tell_idle(stack.pid("serve"), crowd, "event streams", path=path)
 
 
 def tell_idle(pid: int, crowd: Clients, noun: str, **kind: Any) -> None:

@@ -92,6 +92,12 @@ class Cutover:
                 lacks = [f"the ledger lags behind the log: lag_seq was not 0 for {LAG_S_MAX:g} s"]
             comparison = await self._postgres.fetch_one("get_latest_comparison", namespace.id)
             lacks += _comparison_lacks(comparison, bounds)
+            if (
+                comparison is not None
+                and last is not None
+                and min(comparison["as_of"], comparison["compared_at"]) <= last["at"]
+            ):
+                lacks.append("what was compared last is from before the way back: dump and compare again")
             if lacks or place is None or comparison is None:
                 raise CutoverError(*lacks)
             body = {
@@ -213,7 +219,10 @@ def _comparison_lacks(comparison: asyncpg.Record | None, bounds: Bounds) -> list
     if not comparison["common_users"]:
         lacks.append("no user is on both sides of the last comparison")
     if comparison["largest_difference"] > bounds.max_diff:
-        lacks.append(f"a score differs by {comparison['largest_difference']:f}, more than {bounds.max_diff:f}")
+        largest = comparison["largest_difference"].normalize()
+        lacks.append(
+            f"a score differs by {largest:f}, more than {bounds.max_diff:f}: see what compare printed, and --max-diff"
+        )
     if comparison["unclear"]:
         lacks.append(
             f"unclear in the other system: {count_text(comparison['unclear'], 'score')}: see what compare printed"

@@ -20,7 +20,7 @@ from ..transfer.compare_figures import Comparison
 from ..transfer.compare_legacy import LegacyColumns, LegacyLine, batches, legacy_lines, parse_max_diff
 from ..transfer.compare_page import as_page
 from ..transfer.compare_report import as_json, as_text, figures_json
-from ..transfer.compare_run import Question
+from ..transfer.compare_run import NAMED_DEFAULT, NAMED_MAX, Question
 from ..transfer.compare_run import compare as run_comparison
 from ..transfer.import_times import option_moment
 from ..transfer.source import SourceOptions, open_source, query_source
@@ -41,6 +41,7 @@ class _Request(NamedTuple):
     as_of: datetime | None
     max_diff: Decimal
     top: int
+    named: int
     source: str
 
 
@@ -61,6 +62,9 @@ def compare(
     ] = None,
     max_diff: Annotated[str, typer.Option(help="The difference of a score that is let pass.")] = "0",
     top: Annotated[int, typer.Option(min=2, max=100_000, help="How many users make a top.")] = 1_000,
+    named: Annotated[
+        int, typer.Option(min=1, max=NAMED_MAX, help="How many users of each kind are named.")
+    ] = NAMED_DEFAULT,
     user_column: Annotated[str, typer.Option(help="The column of users.")] = "user_id",
     score_column: Annotated[str, typer.Option(help="The column of scores.")] = "score",
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab |.")] = None,
@@ -86,6 +90,7 @@ def compare(
             as_of=None if as_of is None else option_moment(as_of, "--as-of"),
             max_diff=parse_max_diff(max_diff),
             top=top,
+            named=named,
             source=file or "a query on another Postgres",
         )
         reading = SourceOptions(None, delimiter, encoding, raw)
@@ -129,7 +134,16 @@ async def _question(snapshot: LedgerSnapshot, request: _Request) -> Question:
     window = namespace.calendar.find(request.window, to_micros(snapshot.at))
     if window is None:
         raise Invalid(f"{request.namespace!r} has no board {request.window!r}", field="--window")
-    return Question(namespace, window, request.category, request.source, request.as_of, request.max_diff, request.top)
+    return Question(
+        namespace=namespace,
+        window=window,
+        category=request.category,
+        source=request.source,
+        as_of=request.as_of,
+        max_diff=request.max_diff,
+        top=request.top,
+        named=request.named,
+    )
 
 
 async def _keep(postgres_url: str, question: Question, comparison: Comparison) -> None:

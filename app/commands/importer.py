@@ -152,9 +152,12 @@ def _import_users(
     """Imports users, and reports. FindingError if one is refused: grants wait until it is mended."""
 
     async def work(source: Source) -> UserImport:
-        async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE) as client:
-            users = UserImport(client, namespace, columns, is_dry=is_dry)
-            await users.run(source.rows)
+        verb = "checked" if is_dry else "imported"
+        with progress(quiet=target.is_quiet, verb=verb) as bar:
+            bar.at(source.identity.name)
+            async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE) as client:
+                users = UserImport(client, namespace, columns, bar, is_dry=is_dry)
+                await users.run(source.rows)
         return users
 
     try:
@@ -183,7 +186,10 @@ def _import(job: ImportJob) -> bool:
                 state = notes.load(source.identity, job.digest, is_restart=job.is_restart)
                 refusals = RefusalFile(path, source.form, size=state.refused_bytes)
             if state.rows:
-                print(f"leaderboard: goes on behind row {state.rows:,}", file=sys.stderr)
+                print(
+                    f"leaderboard: goes on behind row {state.rows:,}; what was sent behind it before is there already",
+                    file=sys.stderr,
+                )
             outcome, lag = asyncio.run(_run(source, mapping, job, state, notes, refusals))
         if notes is not None:
             notes.remove()

@@ -97,7 +97,7 @@ def _histogram(buckets: Sequence[Bucket]) -> str:
             _text(x + step * 0.4, y - 4, f"{bucket.users:,}"),
             _text(x + step * 0.4, _HEIGHT - 26, power),
         ]
-    marks.append(_text(_LEFT + room / 2, _HEIGHT - 6, "here less there: from this size up to ten times it"))
+    marks.append(_text(_LEFT + room / 2, _HEIGHT - 6, "here minus there: from this size up to ten times it"))
     return _chart("users by the size of their difference", marks)
 
 

@@ -24,8 +24,10 @@ from .compare_figures import (
 from .compare_legacy import LegacyLine, LegacyRow, Unreadable
 from .compare_tau import kendall_tau
 
-#: Users, or lines, of each kind of difference that a comparison names: enough to see what is wrong.
-NAMED_MAX = 20
+#: Users, or lines, of each kind of difference that a comparison names unless more are wanted: one sees what is wrong.
+NAMED_DEFAULT = 20
+#: How many it names at most: they are in memory.
+NAMED_MAX = 100_000
 #: Users in either top of whom the order is compared, at most this many times the size of a top: all others of a side
 #: may share one rank.
 TOPS_FACTOR_MAX = 4
@@ -35,7 +37,7 @@ _LINES_MAX = 5
 
 class Question(NamedTuple):
     """What is compared. source: what the other side is called; as_of: grants with a later granted_at do not count;
-    top: how many users make a top."""
+    top: how many users make a top; named: how many users or lines of each kind are named."""
 
     namespace: Namespace
     window: Window
@@ -44,13 +46,15 @@ class Question(NamedTuple):
     as_of: datetime | None
     max_diff: Decimal
     top: int
+    named: int = NAMED_DEFAULT
 
 
 async def compare(snapshot: LedgerSnapshot, question: Question, lines: Iterable[Sequence[LegacyLine]]) -> Comparison:
     """Compares. lines: of the other system, some thousands at a time. StoreUnavailable, and what `lines` raises.
     O(n log n) of users and lines, and the namespace's entries × log n."""
     await snapshot.execute("create_compare_tables")
-    unreadable, count = await _collect_legacy(snapshot, lines)
+    named = question.named
+    unreadable, count = await _collect_legacy(snapshot, lines, named)
     await _collect_ours(snapshot, question)
     await snapshot.execute("fill_compare_users", question.namespace.sign)
     (row,) = await snapshot.fetch("get_compare_figures", question.max_diff, question.top)
@@ -69,10 +73,10 @@ async def compare(snapshot: LedgerSnapshot, question: Question, lines: Iterable[
         max_diff=question.max_diff,
         is_equal=not figures.findings,
         figures=figures,
-        differences=[Difference(*row.values()) for row in await snapshot.fetch("get_compare_differences", NAMED_MAX)],
-        missing_here=await _missing(snapshot, is_here=True),
-        missing_there=await _missing(snapshot, is_here=False),
-        conflicts=[_conflict(row) for row in await snapshot.fetch("get_compare_conflicts", NAMED_MAX)],
+        differences=[Difference(*row.values()) for row in await snapshot.fetch("get_compare_differences", named)],
+        missing_here=await _missing(snapshot, named, is_here=True),
+        missing_there=await _missing(snapshot, named, is_here=False),
+        conflicts=[_conflict(row) for row in await snapshot.fetch("get_compare_conflicts", named)],
         unreadable=unreadable,
         histogram=[Bucket(*row.values()) for row in await snapshot.fetch("get_compare_histogram")],
         tops=[RankPair(*row.values()) for row in tops],
@@ -80,7 +84,7 @@ async def compare(snapshot: LedgerSnapshot, question: Question, lines: Iterable[
 
 
 async def _collect_legacy(
-    snapshot: LedgerSnapshot, lines: Iterable[Sequence[LegacyLine]]
+    snapshot: LedgerSnapshot, lines: Iterable[Sequence[LegacyLine]], named: int
 ) -> tuple[list[Unreadable], int]:
     """Writes the other side into its table. Returns the first lines that cannot be read, and how many there are."""
     unreadable: list[Unreadable] = []
@@ -88,7 +92,7 @@ async def _collect_legacy(
     for some in lines:
         await snapshot.copy("compare_legacy", [line for line in some if isinstance(line, LegacyRow)])
         bad = [line for line in some if isinstance(line, Unreadable)]
-        unreadable += bad[: NAMED_MAX - len(unreadable)]
+        unreadable += bad[: named - len(unreadable)]
         count += len(bad)
     return unreadable, count
 
@@ -125,8 +129,8 @@ def _window_args(snapshot: LedgerSnapshot, question: Question) -> tuple[Any, ...
     )
 
 
-async def _missing(snapshot: LedgerSnapshot, *, is_here: bool) -> list[Missing]:
-    return [Missing(*row.values()) for row in await snapshot.fetch("get_compare_missing", is_here, NAMED_MAX)]
+async def _missing(snapshot: LedgerSnapshot, named: int, *, is_here: bool) -> list[Missing]:
+    return [Missing(*row.values()) for row in await snapshot.fetch("get_compare_missing", is_here, named)]
 
 
 def _conflict(row: asyncpg.Record) -> Conflict:

@@ -103,6 +103,8 @@ class GrantMapping:
         self.grant_id = ""
         if fields is None:
             raise RowRefused("unreadable", row.fault)
+        if _is_unmended(fields):
+            raise RowRefused("unreadable", "stands in refused_text: put its cells into their columns")
         self._note_unused(fields)
         grant = self._values(fields)
         options = self._options
@@ -220,6 +222,13 @@ class GrantMapping:
             if len(self.unused) < NOTES_MAX:
                 self.unused[name] = None
             self._known.add(name)
+
+
+def _is_unmended(fields: Mapping[str, Value]) -> bool:
+    """Whether a row of a file of refused rows is still the text of a line that was no row of a CSV."""
+    if not fields.get("refused_text"):
+        return False
+    return not any(value for name, value in fields.items() if name not in REFUSED_FIELDS)
 
 
 def _put(grant: dict[str, Any], field: str, value: Value) -> None:

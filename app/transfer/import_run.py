@@ -88,6 +88,8 @@ class ImportRun:
         self._refused = refused
         self._progress = progress
         self._position = position
+        # Its batches stay in the order of rows: so a row meets one of the same id that stands close to it.
+        self._is_dry = is_dry
         self._in_flight_max = in_flight
         self._query = {"backfill": "true", **({"dry_run": "true"} if is_dry else {})}
         if not state.rows:
@@ -119,7 +121,7 @@ class ImportRun:
                 for name in portion.names - self._known:
                     await self._look_at(name)
                 reading = self._read(BATCH_ROWS_MAX if self._order is Order.AS_READ else PORTION_ROWS)
-                for batch in batches_of(portion, self._order):
+                for batch in batches_of(portion, Order.AS_READ if self._is_dry else self._order):
                     await self._make_room(in_flight, batch)
                     in_flight.append((batch, asyncio.create_task(self._send(batch))))
             while in_flight:

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,17 +22,30 @@ _TEXTS = ("display_name", "avatar", "timezone")
 _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no", "")
 
 
+class UserProgress(Protocol):
+    """What shows how far it is."""
+
+    def step(self, users: int) -> None: ...  # noqa: D102
+
+
 class UserImport:
     """Sends rows of `user_id`, `display_name`, `avatar`, `timezone`, `opt_out`, `hidden`: to a namespace that an option
     or a column names, else to the deployment. An absent field stays as it is, but names are replaced together."""
 
     def __init__(
-        self, client: ImportClient, namespace: str | None, columns: Mapping[str, str], *, is_dry: bool = False
+        self,
+        client: ImportClient,
+        namespace: str | None,
+        columns: Mapping[str, str],
+        progress: UserProgress,
+        *,
+        is_dry: bool = False,
     ) -> None:
         """columns: of fields that have another name there; is_dry: rows are checked here, and none is sent."""
         self._client = client
         self._namespace = namespace
         self._columns = {field: columns.get(field, field) for field in USER_FIELDS}
+        self._progress = progress
         self._is_dry = is_dry
         self.counts: Counter[str] = Counter()
         self.reasons: dict[str, Refusals] = {}
@@ -54,6 +67,8 @@ class UserImport:
                 await self._put(row)
             except RowRefused as refusal:
                 return refusal
+            finally:
+                self._progress.step(1)
         return None
 
     async def _put(self, row: SourceRow) -> None:
@@ -99,5 +114,7 @@ def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
     if word == "":
         return None
     if word not in (*_TRUE, *_FALSE):
-        raise RowRefused("invalid", f"{name} {value!r} is neither true nor false")
+        raise RowRefused(
+            "invalid", f"{name} {value!r} is neither true nor false: {', '.join(filter(None, _TRUE + _FALSE))}"
+        )
     return word in _TRUE

@@ -96,6 +96,8 @@ def test_what_is_within_the_bound_is_let_pass(space: Space, tmp_path: Path) -> N
     assert compare(space, file, "--max-diff", "0.25")[0] == 0
     code, result = compare(space, file, "--max-diff", "0.24")
     assert (code, result["figures"]["beyond"], result["figures"]["differing"]) == (1, USERS, USERS)
+    assert len(result["differences"]) == 20 < USERS
+    assert len(compare(space, file, "--named", str(USERS))[1]["differences"]) == USERS
 
 
 def test_a_dump_is_compared_as_of_its_moment(space: Space, tmp_path: Path) -> None:

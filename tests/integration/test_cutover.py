@@ -121,6 +121,21 @@ def test_the_move_is_rehearsed_forth_and_back(move: Move) -> None:
     )
 
 
+def test_a_comparison_from_before_the_way_back_shows_nothing(move: Move) -> None:
+    """While readers were here, writes came that the other system may lack."""
+    assert move.compare("--as-of", minutes_ago(1)) == 0
+    assert move.run("cutover")[0] == 0
+    move.write(minutes_ago(0), ("u1", 5))
+    assert move.run("cutover", "--back")[0] == 0
+    for words in ((), ("--dry-run",)):
+        code, text = move.run("cutover", *words)
+        assert (code, "before the way back" in text, move.mode()) == (1, True, "shadow")
+    assert move.compare("--as-of", minutes_ago(1), "--max-diff", "5") == 0
+    assert "before the way back" in move.run("cutover", "--max-diff", "5")[1], "the dump is an old one"
+    assert move.compare("--as-of", minutes_ago(0)) == 0
+    assert move.run("cutover")[0] == 0
+
+
 def test_what_is_lacking_is_named_and_nothing_changes(move: Move) -> None:
     code, text = move.run("cutover")
     assert (code, "nothing was compared" in text) == (1, True)
@@ -128,7 +143,7 @@ def test_what_is_lacking_is_named_and_nothing_changes(move: Move) -> None:
     assert "nothing was compared" in move.run("cutover")[1], "a comparison without a dump's time shows nothing"
     move.totals["u1"] += 2
     assert move.compare("--as-of", move.dump) == 1
-    assert "a score differs by 2, more than 0" in move.run("cutover")[1]
+    assert "a score differs by 2, more than 0: see what compare printed" in move.run("cutover")[1]
     assert move.run("cutover", "--dry-run", "--max-diff", "2")[0] == 0
     move.space.stack.sql(
         "UPDATE comparisons SET compared_at = compared_at - interval '16 minutes' FROM namespaces n"
@@ -228,7 +243,7 @@ def test_a_comparison_that_comes_meanwhile_decides(move: Move, monkeypatch: pyte
         return await change(self, *args)
 
     monkeypatch.setattr(Cutover, "_change", late)
-    assert "a score differs by 2, more than 0" in move.run("cutover")[1]
+    assert "a score differs by 2, more than 0: see what compare printed" in move.run("cutover")[1]
     assert (move.mode(), move.events()) == ("shadow", [])
 
 

@@ -130,6 +130,11 @@ lines"
         "1 time in an hour that comes twice, of which the first one was taken: lines 5",
         "1 time in an hour that the clock skipped, moved on by it: lines 4",
     ]
+    refused = tmp_path / "legacy.csv.refused.csv"
+    again = import_here(live_server, refused, "--namespace", space, *flags, "--refused", tmp_path / "again.csv")
+    assert (
+        again.lines[1] == "  unreadable: 1, first in line 2: stands in refused_text: put its cells into their columns"
+    )
     assert scores(api, space) == {"ann": 8, "bob": 2.5, "=cmd": 1}
     live_server.wait_flushed()
     times = {i: api.get(f"/v1/namespaces/{space}/grants/old-{i}").json()["granted_at"] for i in (1, 2, 3)}
@@ -270,6 +275,16 @@ def test_a_dry_run_tells_what_would_be_refused(live_server: Any, api: httpx.Clie
         ["  invalid", "1, first in line 8"],
     ]
     assert (scores(api, space), list(tmp_path.iterdir())) == (before, [path])
+
+
+def test_a_dry_run_tells_of_rows_that_stand_twice(
+    live_server: Any, api: httpx.Client, space: str, tmp_path: Path
+) -> None:
+    """One behind the other, as an old system's retries left them. More rows than a batch has."""
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(as_lines([grant(i // 2) for i in range(5_000)]))
+    done = import_here(live_server, path, "--namespace", space, "--dry-run")
+    assert done.lines == ["5,000 rows: 2,500 would be new, 2,500 there already, 0 refused"]
 
 
 def test_a_dry_run_of_one_grant_is_refused(api: httpx.Client, space: str) -> None:

@@ -10,6 +10,7 @@ from app.transfer.import_client import ImportClient
 from app.transfer.import_reasons import reason_lines
 from app.transfer.import_users import UserImport
 from app.transfer.source_row import SourceRow
+from app.verify.progress import NullProgress
 
 
 def run(rows: list[dict[str, str]], columns: dict[str, str], namespace: str | None, **how: Any) -> Any:
@@ -22,7 +23,7 @@ def run(rows: list[dict[str, str]], columns: dict[str, str], namespace: str | No
 
     async def work() -> UserImport:
         async with ImportClient("http://s", None, connections=1, transport=httpx.MockTransport(answer)) as client:
-            users = UserImport(client, namespace, columns, **how)
+            users = UserImport(client, namespace, columns, NullProgress(), **how)
             await users.run(SourceRow(line, fields, b"") for line, fields in enumerate(rows, 2))
             return users
 
@@ -49,7 +50,7 @@ def test_equal_reasons_are_one_line() -> None:
     assert requests == []
     assert users.counts == {"refused": 70}
     assert reason_lines(users.reasons) == [
-        "invalid: 40, first in line 32: hidden 'maybe0' is neither true nor false",
+        "invalid: 40, first in line 32: hidden 'maybe0' is neither true nor false: true, t, 1, yes, false, f, 0, no",
         "invalid: 30, first in line 2: has no 'user_id', which is the user: see --map user_id=COLUMN",
     ]
 

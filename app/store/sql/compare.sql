@@ -110,10 +110,10 @@ INSERT INTO audit (namespace_id, type, actor, body) VALUES ($1, $2, $3, $4::json
 
 -- name: get_last_cutover
 -- The last event of a namespace's cut-overs, forth or back. O(log n).
-SELECT type, (body ->> 'epoch')::int AS epoch, (body ->> 'seq')::bigint AS seq FROM (
-    (SELECT id, type, body FROM audit WHERE namespace_id = $1 AND type = 'cut_over' ORDER BY id DESC LIMIT 1)
+SELECT type, at, (body ->> 'epoch')::int AS epoch, (body ->> 'seq')::bigint AS seq FROM (
+    (SELECT id, type, at, body FROM audit WHERE namespace_id = $1 AND type = 'cut_over' ORDER BY id DESC LIMIT 1)
     UNION ALL
-    (SELECT id, type, body FROM audit WHERE namespace_id = $1 AND type = 'cut_back' ORDER BY id DESC LIMIT 1)) AS a
+    (SELECT id, type, at, body FROM audit WHERE namespace_id = $1 AND type = 'cut_back' ORDER BY id DESC LIMIT 1)) AS a
 ORDER BY id DESC LIMIT 1;
 
 -- name: get_move

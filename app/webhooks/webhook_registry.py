@@ -11,8 +11,18 @@ from ..access.keys import Principal
 from ..access.secret_box import SecretBox
 from ..drivers.postgres import Fetch, Postgres
 from ..model.errors import Forbidden, QuotaExceeded
-from ..model.webhook import WebhookRequest, WebhookSettings, new_secret, read_webhook, secret_bytes, secret_text
+from ..model.webhook import (
+    AUDIT_TYPES,
+    WebhookRequest,
+    WebhookSettings,
+    like_pattern,
+    new_secret,
+    read_webhook,
+    secret_bytes,
+    secret_text,
+)
 from ..model.webhook_problem import NotConfigured, WebhookConflict, WebhookNotFound
+from ..store.event_rows import EVENTS_LOCK
 
 #: Webhooks of a deployment: the one persister that delivers has a task and some queries a second for each.
 WEBHOOKS_MAX = 1_000
@@ -80,13 +90,16 @@ class WebhookRegistry:
         """The new secret, if there is one."""
         key = owner.principal.id, owner.token_hash
         text = _encode(settings).decode()
+        await fetch("lock_events", EVENTS_LOCK)
         if row is None:
             await self._check_room(fetch, owner.principal.id)
             secret = new_secret() if sent.secret is None else secret_bytes(sent.secret)
             await fetch("create_webhook", webhook_id, *key, text, self._box.seal(secret, webhook_id))
             return secret_text(secret)
-        if not owner.principal.covers("admin", _settings(row["settings"]).namespaces):
+        former = _settings(row["settings"])
+        if not owner.principal.covers("admin", former.namespaces):
             raise WebhookConflict("this id is taken", field="{id}")
+        await _pass_audit(fetch, webhook_id, former)
         is_new = sent.rotate or sent.secret is not None
         before = self._secret_before(row, webhook_id, is_needed=not is_new)
         after = before if not is_new else new_secret() if sent.secret is None else secret_bytes(sent.secret)
@@ -151,6 +164,15 @@ def check_rights(principal: Principal, namespaces: str) -> None:
     """Forbidden unless a principal is admin of every namespace that a pattern matches."""
     if not principal.covers("admin", namespaces):
         raise Forbidden(f"the key needs the scope admin:{namespaces}, or admin with a pattern that covers it")
+
+
+async def _pass_audit(fetch: Fetch, webhook_id: str, former: WebhookSettings) -> None:
+    """Has a webhook begin here with events of the audit for which it did not ask before; unless some wait for which it
+    did. The caller has the lock of events. O(namespaces × types × log n)."""
+    types = [name for name in former.types if name in AUDIT_TYPES]
+    (offset,) = await fetch("get_webhook_audit_offset", webhook_id)
+    if not types or not await fetch("find_webhook_audit", types, like_pattern(former.namespaces), offset["seq"], 1):
+        await fetch("pass_webhook_audit", webhook_id)
 
 
 def webhook_view(row: asyncpg.Record) -> dict[str, Any]:

@@ -12,6 +12,8 @@ WEBHOOK_SAMPLES: dict[str, tuple[Any, ...]] = {
     "create_webhook": ("new", "k1", None, "{}", "s"),
     "update_webhook": ("w5", "k1", None, "{}", "s", True, 60.0),
     "delete_webhook": ("w5",),
+    "get_webhook_audit_offset": ("w5",),
+    "pass_webhook_audit": ("w5",),
     "get_webhook_deliveries": ("w5", "dead", 10**9, 100),
     "request_resend": ("w5", ["m1"]),
     "try_deliverer_lock": (1,),

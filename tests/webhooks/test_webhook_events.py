@@ -220,3 +220,38 @@ def test_the_phases_of_a_move_are_told(api: httpx.Client, receiver: Receiver, na
     assert (datas[0]["import_id"], datas[1]["lapsed"], datas[2]["comparison"]) == ("i1", False, None)
     assert datas[2]["seq"] == datas[3]["seq"]
     assert not any("actor" in data for data in datas)
+
+
+def test_a_type_of_the_audit_that_is_added_later_is_told_from_then_on(
+    api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    hook = Hook(api, names.fresh(), receiver.url, {"mode": "shadow"})
+    path = f"/v1/namespaces/{hook.name}"
+    api.put(f"{path}/imports/old")
+    api.delete(f"{path}/imports/old")
+    assert hook.put(types=["import_began"]).status_code == 200
+    api.put(f"{path}/imports/new")
+    arrive(receiver, 1)
+    api.delete(f"{path}/imports/new")
+    assert hook.put(types=["import_began", "import_ended"]).status_code == 200
+    api.put(f"{path}/imports/newer")
+    api.delete(f"{path}/imports/newer")
+    arrive(receiver, 3)
+    summaries = [(message["type"], message["data"]["import_id"]) for message in receiver.messages]
+    assert summaries == [("import_began", "new"), ("import_began", "newer"), ("import_ended", "newer")]
+
+
+def test_a_change_drops_no_event_of_the_audit_that_waits(api: httpx.Client, receiver: Receiver, names: Names) -> None:
+    receiver.behave = status(500)
+    hook = Hook(api, names.fresh(), receiver.url, {"mode": "shadow"}, types=["import_began"])
+    path = f"/v1/namespaces/{hook.name}"
+    for import_id in ("a", "b"):
+        api.put(f"{path}/imports/{import_id}")
+        api.delete(f"{path}/imports/{import_id}")
+    arrive(receiver, 1)
+    assert hook.put(types=["import_began", "import_ended"]).status_code == 200
+    count = len(receiver.deliveries)
+    receiver.behave = status(204)
+    until(lambda: receiver.messages[-1]["data"]["import_id"] == "b", "the last one", seconds=20)
+    started = [one["data"]["import_id"] for one in receiver.messages[count:] if one["type"] == "import_began"]
+    assert list(dict.fromkeys(started)) == ["a", "b"]

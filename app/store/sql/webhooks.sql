@@ -44,6 +44,16 @@ UPDATE webhooks SET version = version + 1, api_key_id = $2, api_key_hash = $3, s
           ELSE (top::jsonb - '{board,ranks,state}'::text[])::json END
 WHERE id = $1;
 
+-- name: get_webhook_audit_offset
+-- The id of the event of the audit up to which a webhook was told. O(log n).
+SELECT o.seq FROM webhooks w JOIN webhook_offsets o ON o.webhook = w.number WHERE w.id = $1 AND o.partition = -1;
+
+-- name: pass_webhook_audit
+-- A webhook is told of the audit from now on. While its caller has the lock of events, none is being written. O(log n).
+UPDATE webhook_offsets o SET seq = last.id
+FROM webhooks w, (SELECT max(id) AS id FROM audit) AS last
+WHERE w.id = $1 AND o.webhook = w.number AND o.partition = -1 AND last.id > o.seq;
+
 -- name: delete_webhook
 -- Deletes a webhook with all that is known of its deliveries.
 DELETE FROM webhooks WHERE id = $1 RETURNING id;

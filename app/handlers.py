@@ -69,11 +69,12 @@ class Handlers:
     tokens: Endpoint
     health: Health
     openapi: Endpoint
+    asyncapi: Endpoint
     page: Endpoint
 
 
-def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> Handlers:
-    """Builds the handlers, and what several of them share. openapi, page: the handlers of these two paths."""
+def build_handlers(services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint) -> Handlers:
+    """Builds the handlers, and what several of them share. openapi, asyncapi, page: the handlers of these paths."""
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.publisher)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
@@ -129,6 +130,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         tokens=TokenHandlers(s.keyring).post,
         health=_health(s),
         openapi=openapi,
+        asyncapi=asyncapi,
         page=page,
     )
 

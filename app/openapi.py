@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from .http.bodies import JSON, MSGPACK, encode_json
 from .model.csv_cells import CSV
+from .read.conditional import tagged_answer
 from .routes import ROUTES, Route
 from .schemas import Schema, components, ref
 from .write.acknowledgements import LEVELS
@@ -29,6 +30,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Leaderboard", "version": "1", "description": ABOUT},
+        "externalDocs": {"url": "/asyncapi.json", "description": "WebSockets and event streams, as AsyncAPI 3"},
         "paths": paths,
         "components": {
             "schemas": components(),
@@ -68,6 +70,11 @@ def _answer(summary: str, schema: Schema | None) -> dict[str, Any]:
     return {"description": summary} | ({} if schema is None else {"content": {JSON: {"schema": schema}}})
 
 
+@cache
+def _encoded() -> bytes:
+    return encode_json(document())
+
+
 async def serve(request: Request) -> Response:
     """`GET /openapi.json`."""
-    return Response(encode_json(document()), media_type=JSON)
+    return tagged_answer(request, None, _encoded(), JSON)

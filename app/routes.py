@@ -219,7 +219,10 @@ ROUTES = (
     Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "The process is up"),
     Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready, "Writes are taken", statuses=("200", "503")),
     Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "What Prometheus reads", is_described=False),
-    Route("GET", "/openapi.json", _ANYBODY, lambda h: h.openapi, "This document", is_described=False),
+    Route("GET", "/openapi.json", _ANYBODY, lambda h: h.openapi, "This document", has_etag=True,
+          is_described=False),
+    Route("GET", "/asyncapi.json", _ANYBODY, lambda h: h.asyncapi, "What is live, as AsyncAPI", has_etag=True,
+          is_described=False),
     Route("GET", "/", _ANYBODY, lambda h: h.page, "A page that shows boards", is_described=False),
 )
 # fmt: on

@@ -85,12 +85,18 @@ BOARD = object_of(
     missing=list_of(_TEXT),
 )
 _BIN: Schema = {"type": "object", "properties": {"from": NUMBER, "to": NUMBER, "count": _INTEGER}}
+_FIGURES: Schema = {
+    "count": _INTEGER,
+    **dict.fromkeys(("sum", "mean", "stddev", "min", "max"), _MAYBE),
+    "percentiles": {"type": "object", "additionalProperties": _MAYBE},
+}
+#: What a live view `stats` has.
+STATISTICS: Schema = {"type": "object", "required": [*_FIGURES], "properties": _FIGURES}
 STATS = object_of(
     **dict.fromkeys(("namespace", "window"), _TEXT),
     **dict.fromkeys(("starts", "ends", "category", "band"), _MAYBE_TEXT),
-    **dict.fromkeys(("epoch", "version", "count"), _INTEGER),
-    **dict.fromkeys(("sum", "mean", "stddev", "min", "max"), _MAYBE),
-    percentiles={"type": "object", "additionalProperties": _MAYBE},
+    **dict.fromkeys(("epoch", "version"), _INTEGER),
+    **_FIGURES,
     histogram=list_of(_BIN),
 )
 _BAND = object_of(name=_TEXT, count=_INTEGER, min=_MAYBE, max=_MAYBE)

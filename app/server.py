@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from . import openapi
+from . import asyncapi, openapi
 from .access.client import TRUSTED_PROXIES
 from .admin.store_agreement import find_partitions
 from .client_files import ClientFiles
@@ -83,7 +83,8 @@ class Server:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.handlers = build_handlers(services, openapi=openapi.serve, page=_page_of(services.settings))
+        pages = {"openapi": openapi.serve, "asyncapi": asyncapi.serve, "page": _page_of(services.settings)}
+        self.handlers = build_handlers(services, **pages)
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:

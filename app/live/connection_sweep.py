@@ -9,6 +9,8 @@ from ..metrics import LIVE_FRAMES
 
 #: Seconds between two looks at the connections that must do something by a time.
 LOOK_S = 0.25
+#: Seconds of silence before a `ping` is sent. Proxies drop connections that are silent for 30 s or 60 s.
+SILENCE_S = 25.0
 #: Seconds between two looks at all connections.
 LOOK_AT_ALL_S = 1.0
 #: Connections that are looked at before other tasks run: 1 ms of the event loop.
@@ -37,10 +39,11 @@ class Expiring(Protocol):
 
 class LiveSweep:
     """All of them. waiting: those that must do something by a time; frames: sent to subscriptions, not yet told;
-    viewers: of all connections, whose client tokens may end."""
+    viewers: of all connections, whose client tokens may end; silence_s: before a `ping`."""
 
-    def __init__(self, viewers: Collection[Expiring] = ()) -> None:
+    def __init__(self, viewers: Collection[Expiring] = (), silence_s: float = SILENCE_S) -> None:
         self._viewers = viewers
+        self.silence_s = silence_s
         self.open: set[Swept] = set()
         self.waiting: set[Swept] = set()
         self.frames = 0

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from random import random
-from typing import Any, Protocol
+from typing import Protocol
+
+from msgspec import UNSET
 
 from ..metrics import LIVE_CONNECTIONS
 from ..model.errors import Problem, Unauthorized
 from . import protocol
 from .connection_sweep import LiveSweep
+from .frames import Drain, ServerFrame, StreamError
 from .hub import Hub
 from .live_writer import LiveTransport, LiveWriter
 from .subscriber import REVOKED, Subscriber
@@ -87,7 +90,7 @@ class EventStream(LiveWriter[LiveStream]):
     def drain(self, retry_ms: int) -> None:
         """Asks the client to come back, after a time of its own so that not all come at once, and ends the stream."""
         retry = b"retry: %d\n" % (retry_ms * (1 + random()))
-        self._end(self._message({"type": "drain", "retry_ms": retry_ms}, retry))
+        self._end(self._message(Drain(retry_ms), retry))
 
     def check_time(self, now: float) -> None:
         """Drops the connection of a client that has not taken a frame in time."""
@@ -112,12 +115,12 @@ class EventStream(LiveWriter[LiveStream]):
             self._sweep.frames += 1
             self._push(frame.event(self._transport.is_chunked))
 
-    def _message(self, body: dict[str, Any], head: bytes = b"") -> bytes:
+    def _message(self, body: ServerFrame, head: bytes = b"") -> bytes:
         return protocol.event_bytes(body, self._transport.is_chunked, head)
 
     def _fail(self, problem: Problem) -> None:
-        body = {"type": "error", "code": problem.code, "detail": problem.detail}
-        self._end(self._message(body if problem.field is None else body | {"field": problem.field}))
+        field = UNSET if problem.field is None else problem.field
+        self._end(self._message(StreamError(problem.code, problem.detail, field)))
 
     def _end(self, last: bytes) -> None:
         if not self._is_over:

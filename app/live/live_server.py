@@ -37,7 +37,7 @@ class LiveServer:
             anonymous_max=limits.anonymous_sockets_max,
         )
         self._draining = False
-        self.sweep = LiveSweep(hub.viewers)
+        self.sweep = LiveSweep(hub.viewers, limits.silence_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection until it ends."""

@@ -3,12 +3,10 @@ late and who has heard nothing for long."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from .connection_sweep import LOOK_AT_ALL_S, LiveSweep
-
-#: Seconds of silence before a `ping` is sent. Proxies drop connections that are silent for 30 s or 60 s.
-SILENCE_S = 25.0
+from .frames import ServerFrame, ServerPing
 
 
 class LiveTransport(Protocol):
@@ -45,14 +43,14 @@ class LiveWriter(Generic[T]):
         raise NotImplementedError
 
     def check_silence(self) -> None:
-        """Sends a ping if nothing was sent for SILENCE_S: proxies keep the connection, and a client that is gone is
+        """Sends a ping if nothing was sent for `silence_s`: proxies keep the connection, and a client that is gone is
         noticed."""
         self._silent_s = self._silent_s + LOOK_AT_ALL_S if self._is_silent else 0.0
         self._is_silent = True
-        if self._silent_s >= SILENCE_S and self._transport.is_clear:
-            self._push(self._message({"type": "ping"}))
+        if self._silent_s >= self._sweep.silence_s and self._transport.is_clear:
+            self._push(self._message(ServerPing()))
 
-    def _message(self, body: dict[str, Any]) -> bytes:
+    def _message(self, body: ServerFrame) -> bytes:
         """A message as this connection sends it."""
         raise NotImplementedError
 

@@ -1,32 +1,21 @@
-"""The live protocol: what clients send, the frames they get, and close codes."""
+"""The live protocol: what clients send, and how the frames that they get are made and encoded."""
 
 import re
-from enum import IntEnum
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from ..http.bodies import decode as decode_as
 from ..http.bodies import encode_json, encode_msgpack
 from ..model.errors import Forbidden, NamespaceNotFound, Problem, Unauthorized
 from ..model.views import Top
+from .frames import BoardFrame, Delta, FrameEntry, ServerFrame, Snapshot, SubscriptionError, UpToDate, kind_of
 from .views import LiveView
 
 JSON = "leaderboard.v1"
 MSGPACK = "leaderboard.v1.msgpack"
-
-
-class CloseCode(IntEnum):
-    """The connection's faults. 40xx: do not retry; 41xx: back off; 42xx: come back."""
-
-    BAD_MESSAGE = 4400
-    UNAUTHORIZED = 4001
-    OVER_LIMIT = 4013
-    REVOKED = 4101
-    NO_AUTH = 4102
-    TOO_SLOW = 4108
-    TOO_MANY = 4129
-    DRAIN = 4200
 
 
 # Problems of a subscription that depend on its namespace: it may not be watched, or does not exist.
@@ -99,17 +88,6 @@ def decode(data: str | bytes) -> Message | RefusedMessage:
     return message
 
 
-class FrameEntry(msgspec.Struct, frozen=True):
-    """One row of a board in a frame."""
-
-    position: int
-    rank: int
-    user_id: str
-    score: int | float
-    display_name: str | None = None
-    avatar: str | None = None
-
-
 class Stamp(NamedTuple):
     """A view changes only if its stamp does. epoch, window, version: those of its board; rules: the version of the
     rules; names: how often the names of its users have changed."""
@@ -130,8 +108,8 @@ class State(msgspec.Struct, frozen=True):
     """
 
     window: str
-    starts: Any
-    ends: Any
+    starts: datetime | None
+    ends: datetime | None
     epoch: int
     version: int
     board_size: int
@@ -177,7 +155,8 @@ class State(msgspec.Struct, frozen=True):
         )
 
 
-_EVENT_ID = re.compile(r"(\d{1,18})-(\d{1,18})-(.{1,80})", re.ASCII)
+#: An event's id: epoch, version and window of the state that a client has after it.
+EVENT_ID = re.compile(r"(\d{1,18})-(\d{1,18})-(.{1,80})", re.ASCII)
 
 
 class Resume(NamedTuple):
@@ -190,60 +169,52 @@ class Resume(NamedTuple):
     @classmethod
     def of_event_id(cls, event_id: str) -> "Resume":
         """The state that an event's id names; none if it is no such id."""
-        parts = _EVENT_ID.fullmatch(event_id)
+        parts = EVENT_ID.fullmatch(event_id)
         return cls() if parts is None else cls(int(parts[1]), int(parts[2]), parts[3])
 
 
-def snapshot(state: State) -> dict[str, Any]:
+def snapshot(state: State) -> Snapshot:
     """The frame of a whole state. The subscription's id comes with the encoding."""
-    return {
-        "type": "snapshot",
-        "window": state.window,
-        "starts": state.starts,
-        "ends": state.ends,
-        "epoch": state.epoch,
-        "version": state.version,
-        "total": state.board_size,
-        "entries": state.entries,
-        **_stats(state),
-    }
+    return Snapshot(
+        window=state.window,
+        starts=state.starts,
+        ends=state.ends,
+        epoch=state.epoch,
+        version=state.version,
+        total=state.board_size,
+        entries=state.entries,
+        stats=UNSET if state.stats is None else state.stats,
+    )
 
 
-def delta(old: State, new: State) -> dict[str, Any]:
-    """The frame that leads from one state to the next."""
+def delta(old: State, new: State) -> Delta:
+    """The frame that leads from one state to the next. Each one of statistics has all of them."""
     before = {entry.user_id: entry for entry in old.entries}
     users = {entry.user_id for entry in new.entries}
-    return {
-        "type": "delta",
-        "window": new.window,
-        "starts": new.starts,
-        "ends": new.ends,
-        "from": old.version,
-        "version": new.version,
-        "total": new.board_size,
-        "upsert": [entry for entry in new.entries if before.get(entry.user_id) != entry],
-        "remove": [user for user in before if user not in users],
-        **_stats(new),
-    }
+    return Delta(
+        window=new.window,
+        starts=new.starts,
+        ends=new.ends,
+        from_version=old.version,
+        version=new.version,
+        total=new.board_size,
+        upsert=[entry for entry in new.entries if before.get(entry.user_id) != entry],
+        remove=[user for user in before if user not in users],
+        stats=UNSET if new.stats is None else new.stats,
+    )
 
 
-def _stats(state: State) -> dict[str, Any]:
-    """The statistics; each frame has all of them."""
-    return {} if state.stats is None else {"stats": state.stats}
-
-
-def uptodate(state: State) -> dict[str, Any]:
+def uptodate(state: State) -> UpToDate:
     """The frame for a client that has the state already."""
-    return {"type": "uptodate", "window": state.window, "version": state.version}
+    return UpToDate(state.window, state.version)
 
 
-def error(number: int | None, problem: Problem) -> dict[str, Any]:
+def error(number: int | None, problem: Problem) -> SubscriptionError:
     """The frame of an error that leaves the connection open: of a subscription, or of `auth` while a store is away."""
-    frame = {"type": "error", "id": number, "code": problem.code, "detail": problem.detail}
     field = problem.field
     if field is None and number is not None and isinstance(problem, _ABOUT_NAMESPACE):
         field = "$.namespace"
-    return frame if field is None else frame | {"field": field}
+    return SubscriptionError(number, problem.code, problem.detail, UNSET if field is None else field)
 
 
 #: Ids of subscriptions for which a frame keeps its bytes. Most clients use the same few.
@@ -258,7 +229,7 @@ class Frame:
 
     __slots__ = ("_encoded", "_events", "_wire", "body", "event_id")
 
-    def __init__(self, body: dict[str, Any], event_id: str = "") -> None:
+    def __init__(self, body: BoardFrame, event_id: str = "") -> None:
         self.body = body
         self.event_id = event_id
         self._encoded: dict[bool, bytes] = {}
@@ -280,7 +251,7 @@ class Frame:
         them. O(1) after the first."""
         event = self._events.get(is_chunked)
         if event is None:
-            event = b"id: %b\n" % self.event_id.encode() + event_text(self.body["type"], self._plain(packed=False))
+            event = b"id: %b\n" % self.event_id.encode() + event_text(kind_of(self.body), self._plain(packed=False))
             event = self._events[is_chunked] = chunk(event) if is_chunked else event
         return event
 
@@ -298,7 +269,7 @@ class Frame:
         return b'{"id":%d,' % number + encoded[1:]
 
 
-def message_bytes(body: dict[str, Any], packed: bool) -> bytes:
+def message_bytes(body: ServerFrame, packed: bool) -> bytes:
     """A message for one connection, as it goes out."""
     return websocket_bytes(encode_msgpack(body) if packed else encode_json(body), packed)
 
@@ -318,9 +289,9 @@ def event_text(kind: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
-def event_bytes(body: dict[str, Any], is_chunked: bool, head: bytes = b"") -> bytes:
+def event_bytes(body: ServerFrame, is_chunked: bool, head: bytes = b"") -> bytes:
     """A message for one event stream, as it goes out. head: its first lines."""
-    event = head + event_text(body["type"], encode_json(body))
+    event = head + event_text(kind_of(body), encode_json(body))
     return chunk(event) if is_chunked else event
 
 

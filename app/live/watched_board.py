@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from ..http.connections import Owner
 from ..model.board_ref import BoardRef
@@ -14,7 +15,8 @@ from ..model.windows import Window
 from ..store.boards import BoardPage, BoardRow
 from ..store.profile_cache import NO_PROFILE, DisplayProfile, ProfileCache, ProfilesVersion
 from . import protocol
-from .protocol import Frame, FrameEntry, Stamp, State
+from .frames import FrameEntry
+from .protocol import Frame, Stamp, State
 from .subscriber import Subscriber
 from .views import LiveView, StatsView, cut_rows, read_view
 
@@ -212,5 +214,5 @@ def _contains(window: Window, now: int) -> bool:
     return (window.starts is None or window.starts <= now) and (window.ends is None or now < window.ends)
 
 
-def _moment(micros: int | None) -> Any:
+def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)

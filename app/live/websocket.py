@@ -9,10 +9,12 @@ from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavaila
 from ..model.text import check_label
 from . import protocol
 from .client_quota import ClientQuota
-from .connection_sweep import LiveSweep
+from .close_codes import CloseCode
+from .connection_sweep import SILENCE_S, LiveSweep
+from .frames import Drain, Pong, Ready, ServerFrame
 from .hub import Hub
 from .live_writer import LiveTransport, LiveWriter
-from .protocol import Auth, CloseCode, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
+from .protocol import Auth, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
 from .subscriber import REVOKED, Subscriber, Viewer
 from .views import check_view
 
@@ -45,6 +47,7 @@ class LiveLimits:
     first_message_s_max: float = FIRST_MESSAGE_S_MAX
     begin_s_max: float = BEGIN_S_MAX
     send_s_max: float = SEND_S_MAX
+    silence_s: float = SILENCE_S
     key_sockets_max: int = KEY_SOCKETS_MAX
     user_sockets_max: int = USER_SOCKETS_MAX
     address_sockets_max: int = ADDRESS_SOCKETS_MAX
@@ -141,7 +144,7 @@ class LiveConnection(LiveWriter[LiveSocket]):
 
     def drain(self, retry_ms: int) -> None:
         """Asks the client to come back, and ends the connection."""
-        self._push(self._message({"type": "drain", "retry_ms": retry_ms}))
+        self._push(self._message(Drain(retry_ms)))
         self._end(CloseCode.DRAIN, "drain")
 
     def check_time(self, now: float) -> None:
@@ -175,7 +178,7 @@ class LiveConnection(LiveWriter[LiveSocket]):
             del self._subscribers[subscriber.number]
             self._push(self._message(protocol.error(subscriber.number, subscriber.fault)))
 
-    def _reply(self, body: dict[str, Any]) -> None:
+    def _reply(self, body: ServerFrame) -> None:
         if self._transport.is_clear:
             self._push(self._message(body))
         elif len(self._replies) < REPLIES_MAX:
@@ -183,7 +186,7 @@ class LiveConnection(LiveWriter[LiveSocket]):
         else:
             raise CloseConnection(CloseCode.TOO_SLOW, "replies are not read")
 
-    def _message(self, body: dict[str, Any]) -> bytes:
+    def _message(self, body: ServerFrame) -> bytes:
         return protocol.message_bytes(body, self._packed)
 
     # The end.
@@ -266,7 +269,7 @@ class LiveConnection(LiveWriter[LiveSocket]):
                 if subscriber is not None:
                     self._hub.unsubscribe(subscriber)
             case Ping():
-                self._reply({"type": "pong"})
+                self._reply(Pong())
         return True
 
     async def _auth(self, token: str) -> bool:
@@ -284,7 +287,7 @@ class LiveConnection(LiveWriter[LiveSocket]):
             return True
         self._count()
         self._begin()
-        self._reply({"type": "ready"})
+        self._reply(Ready())
         return True
 
     async def _subscribe(self, message: Subscribe) -> bool:

@@ -18,7 +18,7 @@ from websockets.frames import Frame
 
 from ..http.connections import CONNECTION, CONNECTIONS, Connections
 from ..http.sockets import drop, unsent_bytes, write_at_once
-from .protocol import CloseCode
+from .close_codes import CloseCode
 
 DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket
 

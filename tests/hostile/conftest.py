@@ -4,7 +4,9 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,15 +37,16 @@ class Short:
         return Raw(self.port, receive_bytes)
 
 
-@pytest.fixture(scope="session")
-def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Short]:
-    port, log = free_port(), tmp_path_factory.mktemp("short") / "serve.log"
-    environment = live_server.environment | {"LEADERBOARD_PORT": str(port)}
+@contextmanager
+def serving_short(stack: Any, folder: Path, **more: str) -> Iterator[Short]:
+    """A server of its own, on the stores of a running system. more: of its environment, as `short_limits` reads it."""
+    port, log = free_port(), folder / "serve.log"
+    environment = stack.environment | {"LEADERBOARD_PORT": str(port), **more}
     with log.open("ab") as out:
         command = [sys.executable, "-m", "tests.support.short_limits"]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
 
-    short = Short(port, process.pid, live_server.key)
+    short = Short(port, process.pid, stack.key)
 
     def is_up() -> bool:
         try:
@@ -58,6 +61,12 @@ def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Short]:
+    with serving_short(live_server, tmp_path_factory.mktemp("short")) as short:
+        yield short
 
 
 @pytest.fixture

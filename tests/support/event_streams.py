@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """One event. event_id: its id, which stays that of an earlier event if it has none."""
+    """One event. event_id: its id, which stays that of an earlier event if it has none. fields: its lines, `data` not
+    among them."""
 
     kind: str
     event_id: str
     body: dict[str, Any]
     retry_ms: int | None
+    fields: dict[str, str]
 
 
 class EventReader:
@@ -37,9 +39,9 @@ class EventReader:
         fields = dict(line.split(": ", 1) for line in text.decode().split("\n"))
         self.event_id = fields.get("id", self.event_id)
         retry = fields.get("retry")
-        body = json.loads(fields["data"])
+        body = json.loads(fields.pop("data"))
         assert fields["event"] == body["type"]
-        return Event(fields["event"], self.event_id, body, None if retry is None else int(retry))
+        return Event(fields["event"], self.event_id, body, None if retry is None else int(retry), fields)
 
     def rest(self) -> bytes:
         """What an answer of a known length has for its body."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from app.access.keys import Keyring, hash_key
+from app.live.frames import BoardFrame, kind_of
 from app.live.hub import Hub
 from app.live.protocol import Resume
 from app.live.subscriber import Subscriber, Viewer
@@ -105,7 +106,13 @@ def taken(subscriber: Subscriber) -> Any:
     if subscriber.fault is not None:
         return subscriber.fault.code
     frame, subscriber.slot = subscriber.slot, None
-    return None if frame is None else frame.body
+    return None if frame is None else plain(frame.body)
+
+
+def plain(body: BoardFrame) -> dict[str, Any]:
+    """A frame's members by the names that a client sees, its entries as they are."""
+    members = {field.encode_name: getattr(body, field.name) for field in msgspec.structs.fields(body)}
+    return {"type": kind_of(body)} | {name: value for name, value in members.items() if value is not msgspec.UNSET}
 
 
 def within(

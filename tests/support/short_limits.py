@@ -1,6 +1,7 @@
 """A server like `leaderboard serve` whose limits are short, so that a test need not wait for a minute."""
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
@@ -8,6 +9,7 @@ from starlette.types import ASGIApp
 
 from app.admin.store_agreement import find_partitions
 from app.http.connections import ConnectionLimits
+from app.live.connection_sweep import SILENCE_S
 from app.live.websocket import LiveLimits
 from app.logs import configure
 from app.server import UVICORN, Server
@@ -22,14 +24,19 @@ LIMITS = ConnectionLimits(
     body_grace_s=0.5,
     idle_s_max=2.0,
     write_s_max=1.0,
-    goodbye_s_max=0.5,
+    goodbye_s_max=float(os.environ.get("GOODBYE_S", "0.5")),
     bodies_bytes_max=16 * 1024 * 1024,
     key_bodies_bytes_max=8 * 1024 * 1024,
     anonymous_bodies_bytes_max=4 * 1024 * 1024,
     address_bodies_bytes_max=1024 * 1024,
 )
 LIVE_LIMITS = LiveLimits(
-    first_message_s_max=1.0, begin_s_max=2.0, send_s_max=1.0, key_sockets_max=12, address_sockets_max=8
+    first_message_s_max=1.0,
+    begin_s_max=2.0,
+    send_s_max=1.0,
+    key_sockets_max=12,
+    address_sockets_max=8,
+    silence_s=float(os.environ.get("SILENCE_S", SILENCE_S)),
 )
 #: A quarter of the real backlog: a test fills it with a quarter of the grants.
 BACKLOG_PARTS = 4

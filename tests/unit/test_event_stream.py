@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.live.client_quota import ClientQuota
-from app.live.connection_sweep import LOOK_AT_ALL_S, LiveSweep
+from app.live.connection_sweep import LOOK_AT_ALL_S, SILENCE_S, LiveSweep
 from app.live.event_stream import EventStream
-from app.live.live_writer import SILENCE_S
+from app.live.frames import UpToDate
 from app.live.protocol import Frame, Resume
 from app.live.subscriber import REVOKED, Subscriber, Viewer
 from app.live.websocket import SEND_S_MAX
@@ -124,9 +124,9 @@ def test_what_a_client_takes_is_written_at_once_without_a_task(is_chunked: bool)
 
 
 def test_all_streams_of_a_view_share_the_bytes_of_a_frame() -> None:
-    frame = Frame({"type": "delta", "upsert": []}, "1-2-all")
+    frame = Frame(UpToDate("all", 2), "1-2-all")
     assert frame.event(True) is frame.event(True)
-    event = b'id: 1-2-all\nevent: delta\ndata: {"type":"delta","upsert":[]}\n\n'
+    event = b'id: 1-2-all\nevent: uptodate\ndata: {"type":"uptodate","window":"all","version":2}\n\n'
     assert frame.event(False) == event
     assert frame.event(True) == b"%x\r\n" % len(event) + event + b"\r\n"
 

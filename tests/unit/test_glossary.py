@@ -9,7 +9,20 @@ TERMS = re.findall(r"^\| (?!term|---)([^|]+?) \|", (ROOT / "docs/glossary.md").r
 MODULES = sorted({path.stem for path in (ROOT / "app").rglob("*.py") if not path.stem.startswith("__")})
 #: Words of modules that are no terms of the house: what every program has, or a name from outside.
 PLAIN = {
-    *("account", "address", "authorizer", "bulk", "child", "cli", "conditional", "demo", "dev", "erase", "errors"),
+    *(
+        "account",
+        "address",
+        "asyncapi",
+        "authorizer",
+        "bulk",
+        "child",
+        "cli",
+        "conditional",
+        "demo",
+        "dev",
+        "erase",
+        "errors",
+    ),
     *(
         "failure",
         "folder",

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from app.http.bodies import encode_json, encode_msgpack
+from app.live.frames import Snapshot
 from app.live.protocol import Frame
 from app.model.score import UNITS_MAX, sum_of
 from app.model.stats import Band, ScoreSums, Statistics, band_of, ranks_within, statistics_body
@@ -65,11 +66,12 @@ def test_a_sum_arrives_exactly_in_every_format(units: int, scale: int, expected:
     body = {
         "sum": statistics_body(Statistics(1, 1, ScoreSums(sign * units, None), 1, 1, 1, (1, 1, 1), ()), scale)["sum"]
     }
-    frame = Frame(body)
+    frame = Frame(Snapshot("all", None, None, 1, 1, 1, (), body))
+    wire = frame.wire(7, packed=True)
     assert encode_json(body) == b'{"sum":%s}' % expected.encode()
-    assert frame.wire(7, packed=False)[2:] == f'{{"id":7,"sum":{expected}}}'.encode()
-    for packed in (encode_msgpack(body), frame.wire(7, packed=True)[2:]):
-        decoded = msgspec.msgpack.decode(packed)["sum"]
+    assert frame.wire(7, packed=False).endswith(f'"stats":{{"sum":{expected}}}}}'.encode())
+    for packed in (encode_msgpack({"stats": body}), wire[2 if wire[1] < 126 else 4 :]):
+        decoded = msgspec.msgpack.decode(packed)["stats"]["sum"]
         assert (str(decoded), isinstance(decoded, str)) == (expected, is_text)
 
 

@@ -20,6 +20,7 @@ from ..store.changes import Changed
 from ..store.namespace_cache import namespace_from_row, publish_calls, version_call
 from ..store.partitions import last_seq_call
 from ..store.publications import Publisher
+from ..store.rules_start import rules_from_seq
 from .move_events import CUT_BACK, CUT_OVER, lock_events, record_cut
 from .state_gate import Gate
 
@@ -194,8 +195,9 @@ class Cutover:
 
         publisher = Publisher(call, announcer, has_several_nodes=False)
         await call(version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version))
-        seq = await call(last_seq_call(namespace.partition))
-        known = msgspec.structs.replace(namespace, rules_from_seq=None if seq is None else int(seq))
+        known = msgspec.structs.replace(
+            namespace, rules_from_seq=await rules_from_seq(self._postgres.fetch, call, namespace)
+        )
         await publisher.publish(publish_calls(known), Changed(frozenset((namespace.name,))))
 
 

@@ -43,9 +43,9 @@ from ..store.namespace_cache import (
     version_call,
 )
 from ..store.namespace_fields import boards_in, field_names_call
-from ..store.partitions import last_seq_call
 from ..store.publications import Publisher
 from ..store.read_batcher import ReadBatcher
+from ..store.rules_start import rules_from_seq
 from .move_events import crosses_shadow, lock_events, record_mode
 from .state_gate import Gate
 
@@ -217,8 +217,7 @@ class NamespaceHandlers:
             await self._batcher.call(
                 version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version)
             )
-            seq = await self._batcher.call(last_seq_call(namespace.partition))
-            since = None if seq is None else int(seq)
+            since = await rules_from_seq(self._postgres.fetch, self._batcher.call, namespace)
             known = msgspec.structs.replace(namespace, rules_from_seq=since)
             await self._publish(namespace.name, publish_calls(known))
         except StoreUnavailable as problem:

@@ -224,9 +224,9 @@ def partition_of(name: str, group: str | None, partitions: int) -> int:
 class Namespace(msgspec.Struct, frozen=True, dict=True):
     """A namespace as every process has it. `version` rises with each change of its rules. Ids are never reused.
 
-    rules_from_seq: its partition's last seq when these rules came into force; a board with a later version was read by
-    them. None: unknown. accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 if it had
-    no bound.
+    rules_from_seq: its partition's last seq when these rules came into force, or that of a partition in which a deleted
+    namespace of its name lay, if that is later; a board with a later version was read by these rules. None:
+    unknown. accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 if it had no bound.
     """
 
     id: int

@@ -49,6 +49,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "update_namespace": (SPACE, 1, '{"seasons": []}', 0, "key", "{}", 10, LATEST),
     "renew_rules_version": (SPACE, 1),
     "delete_namespace": ("sum", "key"),
+    "get_former_partitions": ("sum", 0),
     "get_rules": (SPACE,),
     "has_ledger_rows": (SPACE,),
     "get_rules_of_namespaces": ([SPACE, BEST_SPACE],),

@@ -67,6 +67,11 @@ SELECT id, partition, version FROM deleted;
 -- Whether the ledger holds anything of a namespace, whatever became of it. O(log n).
 SELECT EXISTS (SELECT FROM ledger WHERE partition = partition_of($1) AND namespace_id = $1) AS has_rows;
 
+-- name: get_former_partitions
+-- The other partitions ($2 is the namespace's own) in which namespaces of this name lay that were deleted. O(log n + those of
+-- the name).
+SELECT DISTINCT partition FROM namespaces WHERE name = $1 AND partition <> $2 AND deleted_at IS NOT NULL;
+
 -- name: get_rules
 -- The rules of a namespace, deleted or not.
 SELECT rules::text FROM namespaces WHERE id = $1;

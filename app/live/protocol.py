@@ -103,8 +103,8 @@ class State(msgspec.Struct, frozen=True):
     """A view at one version; frames are made of one or two of them.
 
     rules: the version of the rules by which it was read; rules_from_seq: that of the namespace. names: how many changes
-    of its users' names it contains at least. has_profiles: whether a user in it has a profile. stats: those of a
-    view `stats`, which has no rows.
+    of its users' names it contains at least. has_profiles: whether a user in it has a profile. is_archived: whether it
+    is of an archive, of which two states may have one version. stats: those of a view `stats`, which has no rows.
     """
 
     window: str
@@ -118,6 +118,7 @@ class State(msgspec.Struct, frozen=True):
     rules_from_seq: int | None = None
     names: int = 0
     has_profiles: bool = False
+    is_archived: bool = False
     stats: dict[str, Any] | None = None
 
     @property
@@ -146,9 +147,11 @@ class State(msgspec.Struct, frozen=True):
 
     def is_same_as(self, resume: "Resume", window_name: str) -> bool:
         """Whether a client has this state from before. If the client does not name its window, the window that it
-        subscribes to counts: `day` is another one by tomorrow. The version must be one that only these rules had."""
+        subscribes to counts: `day` is another one by tomorrow. The version must be one that only these rules had, and
+        the board in Redis: the rows of an archive change before its version does."""
         return (
-            (resume.epoch, resume.version) == (self.epoch, self.version)
+            not self.is_archived
+            and (resume.epoch, resume.version) == (self.epoch, self.version)
             and (resume.window or window_name) == self.window
             and self.rules_from_seq is not None
             and self.version > self.rules_from_seq

@@ -180,7 +180,7 @@ def publish_stats(reading: BoardRead, statistics: Statistics) -> list[Subscriber
         statistics.users,
         (),
     )
-    state = State(*head, *_rules(reading), reading.names, stats=body)
+    state = State(*head, *_rules(reading), reading.names, is_archived=statistics.is_archived, stats=body)
     return [subscriber for watched, arrived in reading.served for subscriber in watched.publish(state, arrived)]
 
 
@@ -200,7 +200,7 @@ def publish(reading: BoardRead, page: BoardPage, names: Mapping[str, DisplayProf
         entries = cut_rows(watched.view, rows)
         has_profiles = any(entry.user_id in names for entry in entries)
         head = (reading.window.name, starts, ends, page.epoch, page.version, page.board_size, entries)
-        state = State(*head, *_rules(reading), reading.names, has_profiles)
+        state = State(*head, *_rules(reading), reading.names, has_profiles, page.is_archived)
         news += watched.publish(state, arrived)
     return news
 

@@ -74,7 +74,8 @@ class Statistics(NamedTuple):
     """Statistics of a board's scores within bounds, in scaled units. users: the number of scores.
 
     sums: None if unknown; lowest, highest and the score of each percentile: None without a score; bins: begin and count
-    of each, in rising order; a bin ends where the next one begins.
+    of each, in rising order; a bin ends where the next one begins. is_archived: they are of an archive, whose rows
+    change a moment before its version does.
     """
 
     epoch: int
@@ -85,6 +86,7 @@ class Statistics(NamedTuple):
     highest: int | None
     percents: tuple[int | Fraction | None, ...]
     bins: tuple[tuple[int, int], ...]
+    is_archived: bool = False
 
 
 def statistics_body(statistics: Statistics, scale: int, percents: Percentiles = PERCENTS) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class ArchivedBoard:
         board_rows = [self._board_row(row, hidden, ranking) for row in rows]
         is_page = isinstance(query.view, Page | After) and board_rows and board_rows[-1].position < end
         last = (rows[-1]["sort_key"], self._member_in(rows[-1])) if is_page else None
-        return BoardPage(epoch, 0, version, board_size, board_rows, last, end - query.begin)
+        return BoardPage(epoch, 0, version, board_size, board_rows, last, end - query.begin, is_archived=True)
 
     async def rank_score(self, units: int, *, ranking: str, epoch: int, version: int) -> ScoreRank:
         """The rank that a score has, or would have. O(log n); StoreUnavailable."""

@@ -59,7 +59,8 @@ class BoardPage(NamedTuple):
     """The rows of one view, at one version of a board.
 
     board_size: users on the board. last: key and member of the last row of a page, where others follow it; the next
-    page begins behind them. in_bounds: users whose score lies within the bounds of a page.
+    page begins behind them. in_bounds: users whose score lies within the bounds of a page. is_archived: it is of an
+    archive, whose rows change a moment before its version does.
     """
 
     epoch: int
@@ -69,6 +70,7 @@ class BoardPage(NamedTuple):
     rows: list[BoardRow]
     last: tuple[int, bytes] | None = None
     in_bounds: int | None = None
+    is_archived: bool = False
 
 
 class ScoreRank(NamedTuple):

@@ -102,6 +102,7 @@ class StatsReader:
             highest=row["highest"],
             percents=percents.of(scores, row["count"]),
             bins=tuple(zip(row["begins"] or (), row["counts"] or (), strict=True)),
+            is_archived=True,
         )
 
 

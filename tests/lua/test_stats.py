@@ -114,7 +114,7 @@ def test_a_namespace_may_do_without(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(statistics=False))
     partition.call(partition.entry("g1"))
     assert [field for field in partition.store.hkeys(keys.namespace(P, 7)) if field.startswith(b"t:")] == []
-    assert stats(partition)[3:] == (1, 5, 5, (5, 5, 5), ())
+    assert stats(partition)[3:] == (1, 5, 5, (5, 5, 5), (), False)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -198,7 +198,7 @@ def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
             statistics = stats(partition, bounds=bounds, bins=bins)
             assert statistics.users == len(within)
             if not within:
-                assert statistics[4:] == (None, None, (None,) * 3, ())
+                assert statistics[4:] == (None, None, (None,) * 3, (), False)
                 continue
             assert (statistics.lowest, statistics.highest) == (min(within), max(within))
             assert statistics.percents == tuple(

@@ -87,6 +87,7 @@ export class LiveConnection {
     const subscription = new Subscription(watch, onChange, this.#callbacks, (one) => this.#leave(one));
     this.#subscriptions.add(subscription);
     if (this.state === 'waiting' && !this.problem) this.#connect();
+    else if (this.state === 'waiting') subscription.tell('waiting', this.problem);
     else this.#settle();
     return subscription;
   }

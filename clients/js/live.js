@@ -6,7 +6,7 @@ import { Requests } from './requests.js';
 import { Tokens } from './tokens.js';
 import { fullJitter, pause } from './pauses.js';
 
-export { LiveConnection, Problem };
+export { Problem };
 
 /** @import { BatchResult, Call, Client, ConnectOptions, Grant, Options, Query } from './live.d.ts' */
 

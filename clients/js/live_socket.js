@@ -72,7 +72,7 @@ export class LiveSocket {
   probe() {
     if (!this.isReady) return;
     const since = this.#heardAt;
-    this.send({ type: 'ping' });
+    if (this.#socket.readyState === 1) this.#socket.send(JSON.stringify({ type: 'ping' })); // The allowance leaves room for it.
     this.#watch(this.#times.answerMs, () => {
       if (this.#heardAt > since) this.#wait();
       else this.#end(new Problem('silence', 'the server does not answer'), 0);

@@ -1,5 +1,7 @@
 """A browser, its pages, and a board to look at."""
 
+import http.server
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.blank_page import Blank
 from tests.support.page_view import CHROMIUM, FLAGS, HOSTILE, RECORD, Open, Watched, give, publish
 
 
@@ -16,6 +19,21 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser) -> Iterator[dict[str, Page]]:
+    """A page of an origin that a test's server lists (localhost), and one of another (127.0.0.1)."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blank) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port, opened = server.server_address[1], {}
+        for name, host in (("listed", "localhost"), ("other", "127.0.0.1")):
+            opened[name] = browser.new_page()
+            opened[name].goto(f"http://{host}:{port}/")
+        yield opened
+        for page in opened.values():
+            page.close()
+        server.shutdown()
 
 
 @pytest.fixture

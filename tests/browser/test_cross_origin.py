@@ -1,13 +1,11 @@
 """A browser on pages of other origins: of a listed one (localhost), and of one that is not (127.0.0.1)."""
 
-import http.server
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.conftest import Names, Stack, running_stack
 from tests.support.event_streams import events
@@ -48,39 +46,11 @@ REFUSED = """(url) => new Promise((resolve) => {
 })"""
 
 
-class Blank(http.server.BaseHTTPRequestHandler):
-    """Serves an empty page."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>elsewhere</title><link rel=icon href=data:,>")
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = {"LEADERBOARD_CORS_ORIGINS": "http://localhost:*"}
     with running_stack(tmp_path_factory.mktemp("cors"), tmp_path_factory, settings) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def pages(browser: Browser) -> Iterator[dict[str, Page]]:
-    """A page of each origin."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blank) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port, opened = server.server_address[1], {}
-        for name, host in (("listed", "localhost"), ("other", "127.0.0.1")):
-            opened[name] = browser.new_page()
-            opened[name].goto(f"http://{host}:{port}/")
-        yield opened
-        for page in opened.values():
-            page.close()
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

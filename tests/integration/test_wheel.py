@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import urllib.request
 import venv
 import zipfile
@@ -73,6 +74,13 @@ def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
     assert "leaderboard_server/clients/js/live.js" in client
     assert "leaderboard_server/py.typed" in members
     assert scripts | client | package <= members
+
+
+def test_the_image_is_built_from_all_that_the_wheel_takes() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    folders = {Path(name).parts[0] for name in (*wheel["only-include"], *wheel["force-include"])}
+    lines = (ROOT / "deploy/Dockerfile").read_text().splitlines()
+    assert {f"COPY {folder} {folder}" for folder in folders} <= set(lines)
 
 
 def test_puts_nothing_but_its_own_package_into_an_environment(wheel: Path) -> None:

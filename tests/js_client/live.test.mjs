@@ -260,7 +260,6 @@ for (const code of [4102, 4108, 4129]) {
     await watching();
     lost(code);
     await pass(2_499);
-    globalThis.dispatchEvent?.(new Event('online'));
     assert.equal(FakeSocket.all.length, 1);
     await pass(1);
     assert.equal(FakeSocket.all.length, 2);

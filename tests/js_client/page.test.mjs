@@ -1,6 +1,7 @@
 // A page that is hidden and shown again.
 
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { beforeEach, test } from 'node:test';
 import { FakeSocket, pass, settle, stopClock, watching } from './fakes.mjs';
 
@@ -47,6 +48,15 @@ test('a page that is hidden for a moment stays, and asks whether the server is t
   assert.equal(FakeSocket.last.closedWith, 1000, 'nobody answered');
 });
 
+test('however short it was hidden for, a page that let go comes back at once', async () => {
+  await watching({ connect: { hiddenMs: 100 } });
+  page().turn('hidden');
+  await pass(100);
+  page().turn('visible');
+  await settle();
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test('hiddenMs: Infinity keeps it', async () => {
   await watching({ connect: { hiddenMs: Infinity, silenceMs: 10_000_000 } });
   page().turn('hidden');
@@ -74,10 +84,32 @@ test('a page that is shown while it waits tries at once, but not in a loop', asy
   assert.equal(FakeSocket.all.length, count + 1);
 });
 
+test('a client that was asked for patience is patient, shown or not', async () => {
+  await watching();
+  FakeSocket.last.end(4129);
+  await pass(2_000);
+  page().turn('visible');
+  await settle();
+  assert.equal(FakeSocket.all.length, 1);
+});
+
+test('who subscribes while the page is hidden waits, too', async () => {
+  const { live } = await watching();
+  page().turn('hidden');
+  await pass(60_000);
+  const other = live.subscribe({ namespace: 'other' }, () => {});
+  assert.deepEqual([other.state, other.problem.code, FakeSocket.all.length], ['waiting', 'hidden', 1]);
+  page().turn('visible');
+  await settle();
+  FakeSocket.last.open();
+  assert.equal(FakeSocket.last.of('subscribe').length, 2);
+});
+
 test('a closed connection does not listen to the page', async () => {
   const { live } = await watching();
   page().turn('hidden');
   live.close();
+  assert.deepEqual(getEventListeners(page(), 'visibilitychange'), []);
   page().turn('visible');
   await pass(60_000);
   assert.equal(FakeSocket.all.length, 1);

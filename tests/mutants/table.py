@@ -5,6 +5,7 @@ A rule belongs here if a wrong number, a lost grant or a refused right would fol
 
 from tests.mutants.crash import CRASH
 from tests.mutants.former_primary import FORMER_PRIMARY
+from tests.mutants.js_client import JS_CLIENT
 from tests.mutants.ledger_chain import CHAIN
 from tests.mutants.mutant import Mutant
 from tests.mutants.older_postgres import OLDER_POSTGRES
@@ -344,5 +345,5 @@ ANNOUNCEMENTS = [
     ),
 ]
 
-_ELSEWHERE = [*CHAIN, *CRASH, *FORMER_PRIMARY, *OLDER_POSTGRES]
+_ELSEWHERE = [*CHAIN, *CRASH, *FORMER_PRIMARY, *JS_CLIENT, *OLDER_POSTGRES]
 MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS, *_ELSEWHERE]

@@ -1,0 +1,85 @@
+"""Mutants of the client for JavaScript: a wrong board, a grant that counts twice, or a client that never comes back."""
+
+from tests.mutants.mutant import Mutant
+
+UNITS = ("tests/js_client/test_units.py",)
+_RULES = [
+    (
+        "a change leads on from the version that is here",
+        "board_copy.js",
+        "board?.version !== frame.from || board?.window !== frame.window",
+        "false",
+    ),
+    ("users who left are removed", "board_copy.js", "rows.delete(user);", ""),
+    ("a board is in the order of its positions", "board_copy.js", "a.position - b.position", "0"),
+    ("two users never share a position", "board_copy.js", "entry.position === entries[i - 1]?.position", "false"),
+    (
+        "a copy with names is asked for anew",
+        "board_copy.js",
+        "entry.display_name !== null || entry.avatar !== null",
+        "false",
+    ),
+    (
+        "what is up to date is what is here",
+        "board_copy.js",
+        "return board?.version === frame.version && board?.window === frame.window;",
+        "return true;",
+    ),
+    (
+        "after a gap nothing is resumed",
+        "connection.js",
+        "      copy.forget();\n      this.#dismiss",
+        "      this.#dismiss",
+    ),
+    ("a subscription resumes from its version", "subscription.js", ", ...this.copy.resume }", " }"),
+    ("a subscription has an id of its own", "connection.js", "this.#lastNumber + 1", "1"),
+    ("waits are random down to nothing", "pauses.js", "return random() *", "return (0.5 + random() / 2) *"),
+    ("waits grow", "pauses.js", "first * 2 ** Math.min(tries, 30)", "first"),
+    ("waits have a bound", "pauses.js", "Math.min(longest, first * 2", "Math.max(0, first * 2"),
+    ("messages are no more than the server takes", "pauses.js", "if (this.#left < 1)", "if (false)"),
+    (
+        "a silent server is not there",
+        "live_socket.js",
+        "if (this.#heardAt > since) this.#wait();",
+        "if (true) this.#wait();",
+    ),
+    ("an accepted token is over one day", "connection.js", "this.#tokens.forget(this.#token);", ""),
+    ("a refused key is not tried again", "comebacks.js", "new Set([UNAUTHORIZED, 4003,", "new Set([4003,"),
+    ("who is too much comes back late", "comebacks.js", "IMPATIENT.has(code) ? PATIENT : SOON", "SOON"),
+    ("a board that is gone is not shown", "connection.js", "if (isAbsent) subscription.copy.forget();", ""),
+    ("a board that is gone comes back", "comebacks.js", "isAbsent ? ABSENT : PASSING", "PASSING"),
+    (
+        "a server that shuts down says when to come back",
+        "connection.js",
+        ", SOON, away * (1 + this.#random()));",
+        ", SOON);",
+    ),
+    ("all clients do not come back together", "connection.js", "away * (1 + this.#random())", "away"),
+    ("a page that is shown comes back at once", "connection.js", "const isDue = this.#isHidden || ", "const isDue = "),
+    ("who is asked for patience is patient", "connection.js", "(!this.#isPatient && performance", "(performance"),
+    ("a hidden page lets go", "page_view.js", "timer = setTimeout(onHide, hiddenMs)", "timer = undefined"),
+    ("a closed connection stays closed", "connection.js", "    this.#endPage();\n", ""),
+    ("who left gets nothing", "connection.js", "if (this.#numbers.delete(subscription.number))", "if (false)"),
+    (
+        "a function that throws stops nothing",
+        "callbacks.js",
+        "this.report(new Problem('callback'",
+        "throw (new Problem('callback'",
+    ),
+    ("a grant keeps its id", "live.js", "body: withId(grant), retry: true", "body: grant, retry: true"),
+    ("an id of the user's is kept", "live.js", "grant.grant_id ?? newId()", "newId()"),
+    (
+        "a call that may have counted is not sent twice",
+        "requests.js",
+        "retry ?? (method !== 'POST' && method !== 'PATCH')",
+        "retry ?? true",
+    ),
+    ("what passes is tried again", "requests.js", "PASSING.has(problem.status)", "false"),
+    ("what does not pass is not", "requests.js", "!isSafe || !passes ||", "!isSafe ||"),
+    ("a wait is what the server asks for", "requests.js", "(problem.retryAfterMs ?? 0) +", ""),
+    ("a call ends by its deadline", "requests.js", "performance.now() + wait >= end", "false"),
+    ("a try ends before the deadline", "requests.js", "Math.min(leftMs, TRY_MS_MAX)", "leftMs"),
+    ("two dots lead nowhere else", "requests.js", "['', '.', '..'].includes(segment)", "false"),
+    ("of a batch only what may pass is sent again", "live.js", "results[i].error?.retryable", "results[i].error"),
+]
+JS_CLIENT = [Mutant(f"client: {rule}", f"clients/js/{file}", old, new, UNITS) for rule, file, old, new in _RULES]

@@ -19,14 +19,13 @@ from ..model.errors import Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
 from ..model.stats import Statistics
 from ..store.board_reader import BoardReader
-from ..store.boards import BoardPage, read_versions, versions_call
+from ..store.boards import BoardPage
 from ..store.changes import NOTHING, Changed
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import DisplayProfile, ProfileCache, ProfilesVersion
 from ..store.read_batcher import ReadBatcher
 from ..store.stats_reader import StatsReader
 from .fair_round import fair_round
-from .protocol import Stamp
 from .subscriber import Subscriber, Viewer
 from .views import LiveView, StatsView
 from .watched_board import BoardRead, WatchedBoard, publish, publish_stats
@@ -204,25 +203,15 @@ class Hub:
         """The reads that are due: of boards that changed, and of views with newcomers."""
         now, trouble = self._clock(), None
         readings: list[BoardRead] = []
-        groups = [[(board, board.window(now)) for board in group] for group in self._register.groups(BOARDS_A_CALL_MAX)]
-        calls = (
-            versions_call(
-                group[0][0].namespace.partition, [(board.namespace.id, board.name_in(at)) for board, at in group]
-            )
-            for group in groups
-        )
-        replies = await self._gather(self._batcher.call(call) for call in calls)
+        groups = self._register.groups(BOARDS_A_CALL_MAX)
+        replies = await self._gather(self._batcher.call(group.call(now)) for group in groups)
         await self._note_names()
         for group, reply in zip(groups, replies, strict=True):
             try:
-                epoch, versions = read_versions(_raised(reply))
+                readings += group.readings(_raised(reply), self._lap)
             except Problem as problem:
                 trouble = problem
-                self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
-                continue
-            for (board, window), version in zip(group, versions, strict=True):
-                stamp = Stamp(epoch, window.name, version, board.namespace.version, board.names)
-                readings += board.readings(window, stamp, self._lap)
+                self._end((newcomer for board in group.boards for newcomer in board.newcomers()), problem)
         return readings, trouble
 
     async def _note_names(self) -> None:
@@ -308,7 +297,7 @@ class Hub:
         except Problem as problem:
             self._end(board.everyone(), problem)
             return
-        board.adopt(current)
+        self._register.adopt(board, current)
         for subscriber in board.everyone():
             try:
                 subscriber.viewer.check(current)

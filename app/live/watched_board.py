@@ -101,7 +101,8 @@ class WatchedBoard:
     """A namespace's board of one window, of all grants or of one category. window_name: as clients name it; `day` is
     another window each day.
 
-    names: how often the name of a user in one of its views may have changed.
+    names: how often the name of a user in one of its views may have changed. is_at_rest: all views had the state of the
+    stamp that was seen last, and nothing of the stamp but the board's version has changed since; nobody has come.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class WatchedBoard:
         self.window_name = window_name
         self.category = category
         self.names = 0
+        self.is_at_rest = False
         self._names_version = names_version
         self.views: dict[LiveView, WatchedView] = {}
         self._window: Window | None = None
@@ -135,7 +137,7 @@ class WatchedBoard:
     def adopt(self, namespace: Namespace) -> None:
         """Takes a namespace's current rules, if they changed."""
         if namespace.version != self.namespace.version:
-            self.namespace, self._window = namespace, None
+            self.namespace, self._window, self.is_at_rest = namespace, None, False
 
     def note_names(self, names: ProfileCache, version: ProfilesVersion) -> None:
         """Notes whether names in its views have changed. O(users in its views) after a change, else O(1)."""
@@ -143,7 +145,9 @@ class WatchedBoard:
             return
         states = [watched.state for watched in self.views.values() if watched.state is not None]
         users = [entry.user_id for state in states for entry in state.entries]
-        self.names += names.has_changed(self.namespace, users, self._names_version)
+        if names.has_changed(self.namespace, users, self._names_version):
+            self.names += 1
+            self.is_at_rest = False
         self._names_version = version
 
     def newcomers(self) -> Iterator[Subscriber]:
@@ -155,6 +159,13 @@ class WatchedBoard:
         """All subscribers of its views, as they are now."""
         for watched in list(self.views.values()):
             yield from (*watched.subscribers, *watched.newcomers)
+
+    def has_all(self, stamp: Stamp) -> bool:
+        """Whether all who watch have the state of a stamp."""
+        return not any(
+            watched.newcomers or watched.state is None or watched.state.stamp != stamp
+            for watched in self.views.values()
+        )
 
     def readings(self, window: Window, stamp: Stamp, lap: int) -> Iterator[BoardRead]:
         """The reads that are due at this stamp of the board: one for all its `top` views together."""

@@ -1,11 +1,10 @@
 """Every watched board of a process, and how many views each client may have on them."""
 
-from collections.abc import Iterator
-
 from ..http.connections import Owner
 from ..model.errors import Overloaded
 from ..model.namespace import Namespace
 from ..store.profile_cache import ProfilesVersion
+from .board_group import BoardGroup
 from .client_quota import ClientQuota
 from .subscriber import Subscriber
 from .views import LiveView
@@ -29,6 +28,9 @@ class WatchedBoards:
     def __init__(self) -> None:
         self.boards: dict[BoardKey, WatchedBoard] = {}
         self.watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
+        self._by_partition: dict[int, dict[BoardKey, WatchedBoard]] = {}
+        #: Of those partitions whose boards are the same as when it was made.
+        self._groups: dict[int, list[BoardGroup]] = {}
         self._views = 0
         self._anonymous_views = 0
         self._quota = ClientQuota(
@@ -61,19 +63,34 @@ class WatchedBoards:
             self._views += 1
             self._anonymous_views += 1
             watched = board.views[view] = WatchedView(view)
-            self.boards[board.key] = board
+            if board.key not in self.boards:
+                self.boards[board.key] = board
+                self._by_partition.setdefault(namespace.partition, {})[board.key] = board
+                self._groups.pop(namespace.partition, None)
         self._anonymous_views -= not watched.keys and subscriber.owner.is_key
         watched.add(subscriber)
+        board.is_at_rest = False
         self.watched[subscriber] = board, watched
 
-    def groups(self, size_max: int) -> Iterator[list[WatchedBoard]]:
-        """The boards of each partition, in groups for one call each."""
-        by_partition: dict[int, list[WatchedBoard]] = {}
-        for board in self.boards.values():
-            by_partition.setdefault(board.namespace.partition, []).append(board)
-        for group in by_partition.values():
-            for first in range(0, len(group), size_max):
-                yield group[first : first + size_max]
+    def adopt(self, board: WatchedBoard, namespace: Namespace) -> None:
+        """Gives a board the current rules of its namespace, which may lie in another partition now."""
+        if namespace.version == board.namespace.version:
+            return
+        self._leave_partition(board)
+        board.adopt(namespace)
+        self._by_partition.setdefault(namespace.partition, {})[board.key] = board
+        self._groups.pop(namespace.partition, None)
+
+    def groups(self, size_max: int) -> list[BoardGroup]:
+        """The boards of each partition, in groups for one call each. O(groups), and O(boards) of partitions where some
+        came or went."""
+        for p, boards in self._by_partition.items():
+            if p not in self._groups:
+                every = list(boards.values())
+                self._groups[p] = [
+                    BoardGroup(every[first : first + size_max]) for first in range(0, len(every), size_max)
+                ]
+        return [group for groups in self._groups.values() for group in groups]
 
     def remove(self, subscriber: Subscriber) -> None:
         """Removes a subscriber, and its view and board if nobody else watches them. O(1)."""
@@ -91,6 +108,14 @@ class WatchedBoards:
             self._anonymous_views -= 1
         if not board.views:
             del self.boards[board.key]
+            self._leave_partition(board)
+
+    def _leave_partition(self, board: WatchedBoard) -> None:
+        p = board.namespace.partition
+        del self._by_partition[p][board.key]
+        if not self._by_partition[p]:
+            del self._by_partition[p]
+        self._groups.pop(p, None)
 
     def _check_room(self, owner: Owner) -> None:
         if self._views >= VIEWS_MAX:

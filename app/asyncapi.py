@@ -60,7 +60,12 @@ _USER: Schema = {
     "maxLength": ID_BYTES_MAX,
     "description": f"1 to {ID_BYTES_MAX} bytes of UTF-8 without control characters.",
 }
-_CATEGORY: Schema = {"type": "string", "minLength": 1, "maxLength": LABEL_CHARS_MAX}
+_CATEGORY: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LABEL_CHARS_MAX,
+    "description": "Without control characters.",
+}
 _HOST = {
     "host": "{host}",
     "variables": {"host": {"default": "localhost:8000", "description": "Where the server listens, with its port."}},
@@ -85,9 +90,10 @@ and `ends` are timestamps of MessagePack here, and a `sum` that no number of Mes
 """
 _EVENTS = """\
 One board as Server-Sent Events: the frames of a WebSocket without `id`. The event's name is the `type`. An API key or a
-client token goes into `Authorization`; a public namespace needs none. With `Last-Event-ID` a client that has the newest
-state gets `uptodate` first, else a snapshot. A refusal is a problem in JSON, as `/openapi.json` has it; after the
-beginning it is an `error`, with which the stream ends. The stream ends after `drain`, too.
+client token goes into `Authorization`; a public namespace needs none. With `Last-Event-ID` the first event is
+`uptodate` if nothing can have changed since that state, else a snapshot. A refusal is a problem in JSON, as
+`/openapi.json` has it; after the beginning it is an `error`, with which the stream ends. The stream ends after `drain`,
+too. A client that reads too slowly is cut off.
 """
 
 
@@ -222,10 +228,15 @@ def _event_query() -> Schema:
         "around": _USER,
         "radius": {"type": "integer", "minimum": 0, "maximum": RADIUS_MAX, "default": 5},
         "user": {"type": "array", "items": _USER, "minItems": 1, "maxItems": USERS_MAX},
-        "stats": {"const": "true"},
+        "stats": {"enum": ["true", ""]},
         "category": _CATEGORY,
     }
-    return {"type": "object", "properties": {name: schemas[name] for name in QUERY}, "additionalProperties": False}
+    return {
+        "type": "object",
+        "description": "One of `limit`, `around`, `user` and `stats` chooses the view; `radius` goes with `around`.",
+        "properties": {name: schemas[name] for name in QUERY},
+        "additionalProperties": False,
+    }
 
 
 def _operation(action: str, channel: str, names: list[str]) -> dict[str, Any]:

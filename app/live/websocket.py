@@ -248,7 +248,8 @@ class LiveConnection(LiveWriter[LiveSocket]):
 
     def _decode(self, message: Any) -> Message | RefusedMessage:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
-        if data is None or len(data) > MESSAGE_BYTES_MAX:
+        encoded = data.encode() if isinstance(data, str) else data
+        if data is None or len(encoded) > MESSAGE_BYTES_MAX:
             raise CloseConnection(CloseCode.BAD_MESSAGE, "message too large")
         try:
             return protocol.decode(data)

@@ -137,6 +137,18 @@ def test_a_request_that_was_sent_ahead_is_answered_and_the_stream_is_not_begun(
     assert streams(api) == 0
 
 
+@pytest.mark.parametrize("sent_ahead", [True, False])
+def test_a_stream_may_follow_other_answers(short: Short, api: httpx.Client, path: str, sent_ahead: bool) -> None:
+    with short.raw() as raw:
+        raw.send(head("/healthz") + (head(path) if sent_ahead else b""))
+        assert raw.answer()[0] == 200
+        if not sent_ahead:
+            raw.send(head(path))
+        assert b'"snapshot"' in raw.hear(b'"snapshot"')
+        give(api, space_of(path), 1)
+        assert b"event: delta" in raw.hear(b"event: delta")
+
+
 @pytest.mark.parametrize("more", [head("/healthz"), b"x", b"\r\n"], ids=["request", "byte", "line"])
 def test_a_stream_whose_client_sends_more_is_dropped(short: Short, api: httpx.Client, path: str, more: bytes) -> None:
     with closing(begun(short, path)) as raw, closing(begun(short, path)) as other:

@@ -4,6 +4,7 @@ import random
 import time
 from contextlib import ExitStack
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from app.model.namespace import partition_of
 from tests.support.event_streams import applied, events, in_order
 from tests.support.live_socket import grant, key, public
+from tests.support.raw_clients import Raw, head, server_sockets
+from tests.support.waits import until
 
 VIEWS = ["limit=3", "around=b&radius=1", "user=a&user=e&user=nobody", "limit=2&category=red"]
 
@@ -255,3 +258,21 @@ def test_a_client_comes_back_where_it_was_behind_a_restart_and_gets_the_whole_bo
             assert again.kind == "snapshot"
             assert again.body["epoch"] > int(event_id.split("-")[0])
             assert api.get("/v1/namespaces/race/boards/all").json()["entries"] == again.body["entries"]
+
+
+def test_a_server_ends_in_time_beside_a_client_that_does_not_read(own_stack: Any) -> None:
+    users = [f"{i:0128}" for i in range(100)]
+    with own_stack.client() as api, Raw(own_stack.port, 4_096) as deaf:
+        public(api, "race")
+        deaf.send(head("/v1/namespaces/race/boards/all/events?limit=100"))
+        peer = deaf.socket.getsockname()[1]
+
+        def is_late() -> bool:
+            batch = [{"grant_id": uuid4().hex, "user_id": user, "amount": 1} for user in users]
+            assert api.post("/v1/namespaces/race/grants", json=batch).json()["applied"] == 100
+            return server_sockets(own_stack.port, {peer})[peer][1] > 40 * 1024
+
+        until(is_late, "the client takes all")
+        begun = time.monotonic()
+        own_stack.stop("serve")
+        assert time.monotonic() - begun < 4

@@ -10,6 +10,7 @@ import httpx
 
 from tests.conftest import Names, Stack
 from tests.support.node_program import CLIENT, NodeProgram
+from tests.support.tcp_proxy import TcpProxy
 
 CALLS = """
 const board = new Leaderboard({ url: given.url, key: given.key });
@@ -147,22 +148,39 @@ def test_a_token_that_ends_is_replaced(live_server: Stack, api: httpx.Client, sp
         wait_for(program, read(api, space))
 
 
-def test_a_server_is_killed_and_comes_back(own_stack: Stack) -> None:
+def test_a_server_is_killed_or_drains_and_comes_back(own_stack: Stack) -> None:
     with own_stack.client() as api:
         space, chance = "race", random.Random(1)
         assert api.put(f"/v1/namespaces/{space}", json={"accept_past": None}).status_code == 201
         with follow(own_stack, space) as program:
             program.hear_until("board")
-            for _ in range(2):
+            for end, why in ((own_stack.kill, "connection_lost"), (own_stack.stop, "draining")):
                 for _ in range(10):
                     grant(api, space, chance.choice("abcdef"), chance.randint(1, 9))
                 wait_for(program, read(api, space))
-                own_stack.kill("serve")
-                assert program.hear_until("error") == "connection_lost"
+                end("serve")
+                assert program.hear_until("why", why)
                 own_stack.start("serve")
                 program.hear_until("own", "live", 30)
             grant(api, space, "last", 100)
             wait_for(program, read(api, space))
+
+
+def test_a_server_that_is_silent_is_left(live_server: Stack, api: httpx.Client, space: str) -> None:
+    """Half-open: the connection stays, and nothing passes."""
+    grant(api, space, "ann", 3)
+    text = FOLLOW.replace("board.connect({", "board.connect({ silenceMs: 500, answerMs: 500,")
+    with TcpProxy(live_server.port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        with NodeProgram(text, url=url, token=live_server.key, space=space) as program:
+            wait_for(program, read(api, space))
+            proxy.hold()
+            assert program.hear_until("error") == "silence"
+            grant(api, space, "dan", 2)
+            proxy.mend()
+            wait_for(program, read(api, space), 30)
+            program.say("close")
+            assert program.ends() == 0
 
 
 def test_the_calls_of_the_readme_are_taken(live_server: Stack, api: httpx.Client, space: str) -> None:

@@ -54,6 +54,9 @@ Opening = Annotated[
 ]
 Since = Annotated[str | None, typer.Option(help="Only what was granted then or later.")]
 Until = Annotated[str | None, typer.Option(help="Only what was granted before.")]
+SkipEmpty = Annotated[
+    list[str] | None, typer.Option("--skip-empty", metavar="FIELD", help="Leave rows out that have no value in it.")
+]
 Replace = Annotated[bool, typer.Option("--replace/--insert", help="Edit what differs, or (the default) tell of it.")]
 VoidMissing = Annotated[
     bool, typer.Option("--void-missing", help="Void grants of --source since --since that no row names.")
@@ -132,10 +135,11 @@ def mapping_of(
     constants: list[str] | None,
     *,
     has_digest_ids: bool,
+    skip_empty: Sequence[str] | None = None,
     **flags: str | None,
 ) -> MappingOptions:
-    """How rows become grants. has_digest_ids: of `--digest-ids`; flags: namespace, grant_id, timezone, time_format,
-    opening, since, until. BadParameter."""
+    """How rows become grants. has_digest_ids, skip_empty: of the options of these names; flags: namespace, grant_id,
+    timezone, time_format, opening, since, until. BadParameter."""
     named = {name: flags[name] or toml.get(name) for name in ("namespace", "grant_id", "timezone", "time_format")}
     sent = flags["opening"] or toml.get("opening")  # In a TOML it may stand without quotes: a date.
     opening = _moment("--opening", None if sent is None else str(sent))
@@ -144,6 +148,9 @@ def mapping_of(
     digests = has_digest_ids or toml.get("digest_ids", False)
     if digests and (named["grant_id"] is None or opening is not None):
         raise typer.BadParameter("goes with --grant-id, and without --opening", param_hint="--digest-ids")
+    for name in skip_empty or ():
+        if name not in GRANT_FIELDS:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(GRANT_FIELDS)}", param_hint="--skip-empty")
     return MappingOptions(
         columns=_pairs("--map", toml.get("map", {}), columns),
         constants=_pairs("--set", toml.get("set", {}), constants),
@@ -155,6 +162,7 @@ def mapping_of(
         opening=None if opening is None else opening.isoformat(),
         since=_moment("--since", flags["since"]),
         until=_moment("--until", flags["until"]),
+        skip_empty=tuple(skip_empty or ()),
     )
 
 

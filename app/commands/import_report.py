@@ -23,7 +23,7 @@ def print_rows(state: ImportState, mapping: GrantMapping, refused: Path, *, is_d
     for name, words in (
         ("edited", "edited"),
         ("quarantined", "in quarantine"),
-        ("left_out", "left out by --since or --until"),
+        ("left_out", "left out"),
     ):
         if counts.get(name):
             parts.append(f"{counts[name]:,} {words}")

@@ -85,6 +85,7 @@ def import_(
     opening: given.Opening = None,
     since: given.Since = None,
     until: given.Until = None,
+    skip_empty: given.SkipEmpty = None,
     replace: given.Replace = False,
     void_missing: given.VoidMissing = False,
     source: given.SourceName = None,
@@ -110,15 +111,16 @@ def import_(
     flags = {"namespace": namespace, "grant_id": grant_id, "timezone": timezone, "time_format": time_format}
     moments = {"since": since, "until": until, "opening": opening}
     has_grants = file is not None or sql is not None
-    rules = given.mapping_of(toml, map_ if has_grants else None, set_, has_digest_ids=digest_ids, **moments, **flags)
+    columns = map_ if has_grants else None
+    rules = given.mapping_of(toml, columns, set_, has_digest_ids=digest_ids, skip_empty=skip_empty, **moments, **flags)
     reading = given.reading_of(form, toml, delimiter=delimiter, encoding=encoding, is_raw=raw)
     voids = given.voids_of(rules, source, confirm, is_on=void_missing, is_confirmed=yes, is_dry=dry_run)
     target = given.ImportTarget(url, api_key, in_flight, quiet, replace)
     if users is not None:
         # Beside grants, what is said of columns and files is of theirs.
-        columns = {} if has_grants else given.user_columns(toml, map_)
+        user_columns = {} if has_grants else given.user_columns(toml, map_)
         own_reading = SourceOptions(is_raw=raw) if has_grants else reading
-        _import_users(users, own_reading, target, rules.namespace, columns, is_dry=dry_run)
+        _import_users(users, own_reading, target, rules.namespace, user_columns, is_dry=dry_run)
     if not has_grants:
         if voids is not None:
             raise typer.BadParameter("needs a FILE, or --sql", param_hint="--void-missing")
@@ -140,6 +142,10 @@ def import_(
         raise typer.Exit(1)
 
 
+def _tell_wait(why: str) -> None:
+    print(f"leaderboard: waits: {why}", file=sys.stderr, flush=True)
+
+
 def _import_users(
     name: str,
     reading: SourceOptions,
@@ -155,7 +161,7 @@ def _import_users(
         verb = "checked" if is_dry else "imported"
         with progress(quiet=target.is_quiet, verb=verb) as bar:
             bar.at(source.identity.name)
-            async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE) as client:
+            async with ImportClient(target.url, target.key, connections=USERS_AT_ONCE, notice=_tell_wait) as client:
                 users = UserImport(client, namespace, columns, bar, is_dry=is_dry)
                 await users.run(source.rows)
         return users
@@ -229,7 +235,7 @@ async def _run(
         if job.voids is not None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="leaderboard-import-")))
             ids = stack.enter_context(closing(GrantIds(folder)))
-        client = ImportClient(job.target.url, job.target.key, connections=job.target.in_flight + 2)
+        client = ImportClient(job.target.url, job.target.key, connections=job.target.in_flight + 2, notice=_tell_wait)
         async with client:
             run = ImportRun(
                 source.rows,

@@ -20,6 +20,8 @@ CONNECT_S = 5.0
 PATIENCE_S = 600.0
 #: Seconds for which a server is tried that has never answered: its address may be wrong.
 FIRST_S = 10.0
+#: Seconds of asking again after which somebody is told, and seconds until the next time.
+NOTICE_S, NOTICES_S = 10.0, 60.0
 #: Seconds between two tries: twice as long each time, from the first to the last.
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.2, 10.0
 #: Statuses that say nothing about the request itself: it is sent again.
@@ -79,8 +81,10 @@ class ImportClient:
         connections: int,
         patience_s: float = PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
+        notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """transport: None: over the network. ImportStop for what is no URL of a server."""
+        """transport: None: over the network; notice: is told why it waits, once a minute. ImportStop for what is no URL
+        of a server."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._url = _shown(url)
         self._patience_s = patience_s
@@ -91,6 +95,8 @@ class ImportClient:
             limits=httpx.Limits(max_connections=connections),
             transport=transport,
         )
+        self._notice = notice
+        self._notice_at = 0.0
         self._has_answered = False
         self.retries = 0
 
@@ -106,7 +112,7 @@ class ImportClient:
         """One request, sent again as long as its cause may pass. ImportStop when patience ends, or for a server that
         does not know the key."""
         patience_s = self._patience_s if self._has_answered else min(self._patience_s, FIRST_S)
-        deadline, pause = monotonic() + patience_s, _PAUSE_S_MIN
+        began, pause = monotonic(), _PAUSE_S_MIN
         while True:
             answer, cause = None, ""
             try:
@@ -120,8 +126,9 @@ class ImportClient:
                         raise ImportStop(f"{self._url}: {problem_of(answer)}: give --api-key, or LEADERBOARD_API_KEY")
                     return answer
                 cause = f"{self._url}: {problem_of(answer)}"
-            if monotonic() > deadline:
+            if monotonic() > began + patience_s:
                 raise ImportStop(f"{cause}; gave up after {patience_s:.0f} s")
+            self._tell(cause, monotonic() - began, patience_s)
             pause = await self._rest(pause, answer)
 
     async def tell(self, method: str, path: str) -> httpx.Response | None:
@@ -161,7 +168,7 @@ class ImportClient:
         """The results of members that are sent as an array, or one a line. ImportStop: the cause does not pass."""
         results: list[MemberResult | None] = [None] * len(bodies)
         left = list(range(len(bodies)))
-        deadline, pause = monotonic() + self._patience_s, _PAUSE_S_MIN
+        began, pause = monotonic(), _PAUSE_S_MIN
         while left:
             members = [bodies[i] for i in left]
             answer = await self.ask(
@@ -187,12 +194,18 @@ class ImportClient:
                     again.append(i)
                     cause = cause or f"{result.error.code}: {result.error.reason}"
                 results[i] = result
-            if again and monotonic() > deadline:
+            if again and monotonic() > began + self._patience_s:
                 raise ImportStop(f"{self._url}: {cause}; gave up after {self._patience_s:.0f} s")
             if again:
+                self._tell(f"{self._url}: {cause}", monotonic() - began, self._patience_s)
                 pause = await self._rest(pause, answer)
             left = again
         return [result for result in results if result is not None]
+
+    def _tell(self, cause: str, waited_s: float, patience_s: float) -> None:
+        if waited_s > NOTICE_S and monotonic() > self._notice_at + NOTICES_S:
+            self._notice_at = monotonic()
+            self._notice(f"{cause}; asks again for up to {patience_s:.0f} s")
 
     async def _rest(self, pause: float, answer: httpx.Response | None) -> float:
         """Waits; as long as the server asks for, if it does. The next pause."""

@@ -28,6 +28,7 @@ _NUMBER = re.compile(r"\+?(-?)0*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)", re.ASCII)
 _PLACE = re.compile(r"{([^{}]+)}")
 _TRUE, _FALSE = frozenset(("true", "t", "1", "yes")), frozenset(("false", "f", "0", "no", ""))
 _NULL, _OFF = b"null", msgspec.Raw(b"false")
+_EMPTY = ("", msgspec.Raw(b'""'))
 #: The source of an opening balance that names none, and the column of its amount where no other one is named.
 OPENING, _SCORE = "opening", "score"
 _text = msgspec.json.Decoder(str).decode
@@ -40,7 +41,8 @@ class MappingOptions(NamedTuple):
     """How rows become grants. columns: the column of a field, where it has another name; constants: a field that is the
     same in each row; template: of the grant ids, `{source}-{id}`; digests: a row that lacks what the template needs has
     an id of its digest; zone, time_format: of `import_times`; opening: the moment of opening balances, where each row
-    is the total of a user; since ≤ granted_at < until: what is imported."""
+    is the total of a user; since ≤ granted_at < until: what is imported; skip_empty: fields without which a row is left
+    out, and not refused."""
 
     columns: Mapping[str, str] = {}
     constants: Mapping[str, str] = {}
@@ -52,6 +54,7 @@ class MappingOptions(NamedTuple):
     opening: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    skip_empty: tuple[str, ...] = ()
 
 
 class MappedGrant(NamedTuple):
@@ -96,7 +99,8 @@ class GrantMapping:
         self.latest: datetime | None = None
 
     def grant(self, row: SourceRow) -> MappedGrant | None:
-        """The grant of a row; None if it lies outside `since` and `until`. RowRefused."""
+        """The grant of a row; None if it lies outside `since` and `until`, or lacks what `skip_empty` names.
+        RowRefused."""
         fields: Mapping[str, Value] | None = row.fields
         # Counted first: the ids of later rows must not depend on which rows are mended or left out.
         self.own_id = self._own_id(row) if self._has_own_ids else ""
@@ -118,7 +122,8 @@ class GrantMapping:
         grant.pop("namespace", None)
         if not namespace:
             raise RowRefused("invalid", "names no namespace: give --namespace, or map a column to it")
-        is_inside = self._read_time(row.line, grant)
+        is_empty = any(grant.get(field, "") in _EMPTY for field in options.skip_empty)
+        is_inside = not is_empty and self._read_time(row.line, grant)
         if self._parts is not None:
             self.grant_id = self.own_id or self._fill(fields, grant, is_needed=is_inside)
         if not is_inside:

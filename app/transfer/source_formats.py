@@ -197,13 +197,15 @@ def _csv_rows(text: io.TextIOWrapper, delimiter: str, *, is_raw: bool) -> Iterat
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=delimiter)
     try:
-        names = [name.strip() for name in next(reader)]
+        # Spreadsheets leave empty columns at the end, without names.
+        names = [name.strip() or f"column {number}" for number, name in enumerate(next(reader), 1)]
     except StopIteration:
         raise SourceFault("is empty: a CSV begins with the names of its columns") from None
     except csv.Error as error:
         raise SourceFault(f"line 1: is no header of a CSV: {error}") from None
-    if len(set(names)) != len(names):
-        raise SourceFault("line 1: a column stands twice in the header")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise SourceFault(f"line 1: the column {twice!r} stands twice in the header: give each one its own name")
     while True:
         line = lines.begin_row()
         try:

@@ -1,13 +1,15 @@
 """Rows of a query on somebody's Postgres, read through a cursor of the server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
 from .source_file import SourceIdentity
 from .source_formats import ROW_BYTES_MAX
@@ -16,6 +18,36 @@ from .source_row import SourceFault, SourceRow
 #: Rows that are read from the cursor at once.
 ROWS_AT_ONCE = 2_000
 _json = msgspec.json.Encoder().encode
+
+
+class _DateLoader(DateLoader):
+    def load(self, data: Buffer) -> Any:
+        return _or_text(super().load, data)
+
+
+class _TimestampLoader(TimestampLoader):
+    def load(self, data: Buffer) -> Any:
+        return _or_text(super().load, data)
+
+
+class _TimestamptzLoader(TimestamptzLoader):
+    def load(self, data: Buffer) -> Any:
+        return _or_text(super().load, data)
+
+
+_LOADERS: dict[str, type[DateLoader | TimestampLoader | TimestamptzLoader]] = {
+    "date": _DateLoader,
+    "timestamp": _TimestampLoader,
+    "timestamptz": _TimestamptzLoader,
+}
+
+
+def _or_text(load: Callable[[Buffer], Any], data: Buffer) -> Any:
+    """A time; its text where Python has no such time, as of `infinity`: so the row is refused, and not the query."""
+    try:
+        return load(data)
+    except psycopg.DataError:
+        return bytes(data).decode()
 
 
 def query_identity(query: str) -> SourceIdentity:
@@ -36,6 +68,8 @@ def query_rows(url: str, query: str) -> Iterator[SourceRow]:
             connection.read_only = True
             with connection.cursor(name="leaderboard_import") as cursor:
                 cursor.itersize = ROWS_AT_ONCE
+                for name, loader in _LOADERS.items():
+                    cursor.adapters.register_loader(name, loader)
                 cursor.execute(query.encode())
                 names: list[str] = []
                 for values in cursor:

@@ -66,6 +66,31 @@ def test_how_far_the_ledger_is_behind_as_far_as_the_server_tells(status: int, te
     assert asyncio.run(ask()) == lag
 
 
+@pytest.mark.parametrize("is_member", [True, False])
+def test_a_long_wait_is_told_but_not_at_each_try(monkeypatch: pytest.MonkeyPatch, is_member: bool) -> None:
+    monkeypatch.setattr(import_client, "NOTICE_S", -1.0)
+    notices: list[str] = []
+    number = 0
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal number
+        number += 1
+        if number in (1, 9):
+            return httpx.Response(200, json={"results": [{"status": "applied"}]})
+        if is_member:
+            return httpx.Response(200, json={"results": [{"status": "rejected", "error": OVERLOADED}]})
+        return httpx.Response(429, json=OVERLOADED)
+
+    async def work() -> None:
+        transport = httpx.MockTransport(answer)
+        async with ImportClient("http://s", None, connections=1, transport=transport, notice=notices.append) as client:
+            for _ in range(2):
+                await client.send("/x", [b"{}"])
+
+    asyncio.run(work())
+    assert notices == ["http://s: overloaded: busy; asks again for up to 600 s"]
+
+
 @pytest.mark.parametrize("method", ["send", "correct"])
 def test_members_with_a_passing_cause_are_sent_again_alone(method: str) -> None:
     def answer(number: int, members: list[Any]) -> list[Any]:

@@ -45,6 +45,11 @@ def test_a_pattern_of_times_is_taken(form: str) -> None:
     assert mapping_of({}, None, None, has_digest_ids=False, **flags).time_format == form
 
 
+def test_a_field_that_is_none_cannot_be_empty() -> None:
+    with pytest.raises(typer.BadParameter, match="'points' is none of"):
+        mapping_of({}, None, None, has_digest_ids=False, skip_empty=["points"], **NO_FLAGS)
+
+
 @pytest.mark.parametrize(("text", "flag"), [("digest_ids = true", False), ("digest_ids = false", True)])
 def test_ids_of_digests_by_a_flag_or_a_mapping(tmp_path: Path, text: str, flag: bool) -> None:
     path = tmp_path / "mapping.toml"

@@ -179,6 +179,17 @@ def test_a_row_of_many_lines_is_bounded() -> None:
     assert "longer than" in rows[0].fault
 
 
+def test_columns_without_names_are_called_by_their_numbers() -> None:
+    """As a spreadsheet leaves them at the end."""
+    (row,) = csv_rows(stream("a,b,, \n1,2,,x\n"), ",")
+    assert row.fields == {"a": "1", "b": "2", "column 3": "", "column 4": "x"}
+
+
+def test_a_name_that_stands_twice_is_told() -> None:
+    with pytest.raises(SourceFault, match="'b' stands twice"):
+        list(csv_rows(stream("a,b,b\n1,2,3\n"), ","))
+
+
 @pytest.mark.parametrize("text", ["", "a,a\n1,2\n"])
 def test_a_header_is_needed(text: str) -> None:
     with pytest.raises(SourceFault):
@@ -243,15 +254,6 @@ def test_amounts_keep_their_digits(sent: str, amount: bytes) -> None:
     grant = mapping.grant(SourceRow(1, {"user_id": "a", "amount": sent}, sent.encode()))
     assert grant is not None
     assert msgspec.json.decode(grant.body, type=dict[str, msgspec.Raw])["amount"] == msgspec.Raw(amount)
-
-
-def test_ids_of_rows_without_one_count_the_same_rows() -> None:
-    mapping = GrantMapping(MappingOptions(namespace="n"))
-    rows = [SourceRow(i, {"user_id": user, "amount": "1"}, user.encode()) for i, user in enumerate("aabab")]
-    grants = [mapping.grant(row) for row in rows]
-    ids = [grant.grant_id.rpartition("-")[2] for grant in grants if grant]
-    assert ids == ["0", "1", "0", "2", "1"]
-    assert len({grant.grant_id for grant in grants if grant}) == 5
 
 
 def test_counts_of_rows_grow_with_them() -> None:

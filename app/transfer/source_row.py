@@ -1,5 +1,6 @@
 """One row of what is imported, as it was read, before it is a grant."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ import msgspec
 #: What the importer adds to a row that it writes to the file of refused rows, and takes off when it reads that again.
 REFUSED_FIELDS = ("refused_line", "refused_code", "refused_reason", "refused_grant_id", "refused_text")
 
+#: A number as MongoDB's Extended JSON may write it.
+_EXTENDED_NUMBER = re.compile(rb'\{\s*"\$number(?:Int|Long|Double|Decimal)"\s*:\s*("[^"\\]*")\s*\}')
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -28,11 +31,18 @@ def value_at(fields: Mapping[str, msgspec.Raw | str], column: str) -> msgspec.Ra
     value = fields.get(column)
     head, _, rest = column.partition(".")
     if value is not None or not rest:
-        return value
+        return value if value is None or isinstance(value, str) else _plain_number(value)
     outer = fields.get(head)
     if outer is None or isinstance(outer, str) or bytes(outer)[:1] != b"{":
         return None
     return value_at(_members(outer), rest)
+
+
+def _plain_number(value: msgspec.Raw) -> msgspec.Raw:
+    """`{"$numberLong": "5"}` as `"5"`, any other value as it is: one field may have several kinds of numbers."""
+    text = bytes(value)
+    number = _EXTENDED_NUMBER.fullmatch(text) if text[:1] == b"{" else None
+    return value if number is None else msgspec.Raw(number[1])
 
 
 class RowRefused(Exception):

@@ -46,6 +46,8 @@ ATTEMPTS_MAX = 512
 REFRESH_S = 0.5
 #: Webhooks that begin at one look: a thousand do so in ten seconds, and the ledger goes on meanwhile.
 BEGINS_A_LOOK_MAX = 50
+#: The same while the process writes a ledger that is behind: each asks both stores something.
+CROWDED_BEGINS_MAX = 5
 #: Seconds between two notes of how far webhooks were looked for where nothing was of their concern.
 NOTE_S = 10.0
 #: Offsets of one such note: some 10 ms.
@@ -211,7 +213,8 @@ class Deliverer:
                 run = None
             if run is None and self._rests_until_s.get(webhook.number, 0.0) <= monotonic():
                 new.append(webhook)
-        await self._begin(new[:BEGINS_A_LOOK_MAX], services)
+        limit = CROWDED_BEGINS_MAX if self._is_crowded() else BEGINS_A_LOOK_MAX
+        await self._begin(new[:limit], services)
         for number in self._runs.keys() - active:
             await self._end(number)
         WEBHOOKS_STOPPED.set(stopped)

@@ -79,7 +79,8 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.session = Session()
         self.is_behind = False
-        self.deliverer = Deliverer(Settings(webhook_key=KEY), 1, lambda: False)
+        self.is_crowded = False
+        self.deliverer = Deliverer(Settings(webhook_key=KEY), 1, lambda: self.is_crowded)
         self.reads = DeliveryReads("postgresql://")
         monkeypatch.setattr(self.reads, "fetch", self.session.fetch)
         self.services = self.deliverer._services(cast(Any, self.session), self.reads, cast(Any, None))
@@ -144,6 +145,18 @@ def test_a_changed_webhook_begins_anew_and_a_deleted_one_ends(monkeypatch: pytes
         await bench.end()
 
     asyncio.run(run())
+
+
+def test_fewer_begin_while_the_process_writes_a_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> list[int]:
+        bench, counts = Bench(monkeypatch), []
+        bench.session.webhooks = [WEBHOOK | {"number": i, "id": f"w{i}"} for i in range(120)]
+        for bench.is_crowded in (True, True, False, True, False):
+            counts.append(await bench.look())
+        await bench.end()
+        return counts
+
+    assert asyncio.run(run()) == [5, 10, 60, 65, 115]
 
 
 def test_a_task_that_breaks_off_harms_no_other_and_rests(monkeypatch: pytest.MonkeyPatch) -> None:

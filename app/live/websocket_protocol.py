@@ -32,6 +32,8 @@ FRAME_BYTES_A_S_MAX = FRAMES_A_S_MAX * 16 * 1024
 FRAGMENTS_MAX = 64
 #: Bytes parsed before frames are counted again: 170 empty frames, 2 ms of the event loop.
 _PIECE_BYTES_MAX = 1_024
+#: RFC 6455's close code for a text that is no UTF-8.
+_NO_UTF8 = 1007
 #: Bytes of a close frame's reason; a close frame has 125 in all.
 REASON_BYTES_MAX = 120
 
@@ -77,6 +79,15 @@ class GuardedTransport:
         if not unsent_bytes(self.transport):
             self.transport.close()
             return
+        self._end_writing()
+
+    def end_writing(self) -> None:
+        """Sends what is buffered and its end, and waits for the client's own; drops the socket if that is late."""
+        if not self.is_closing():
+            self._closing = True
+            self._end_writing()
+
+    def _end_writing(self) -> None:
         asyncio.get_running_loop().call_later(self._goodbye_s_max, self.drop)
         self.transport.write_eof()
         self.transport.resume_reading()  # The client's own end is what it waits for.
@@ -143,7 +154,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": text})
-        self.conn.send_close(int(code), text)
+        self._send_close(int(code), text)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.read_paused = False
@@ -176,6 +187,36 @@ class LiveProtocol(WebSocketsSansIOProtocol):
                 self._fail(CloseCode.TOO_MANY, "too many messages")
             else:
                 self.handle_events()
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message came. A text that is no UTF-8 ends the connection, without a traceback in the log."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self._send_close(_NO_UTF8)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """The client broke a rule of WebSockets, and `websockets` made the close frame. The server's side ends behind
+        it, and the client has a moment to take it: a socket that is closed at once is reset where more comes."""
+        close = self.conn.close_sent
+        assert close is not None
+        self._ignores_input = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._guarded.end_writing()
+
+    def _send_close(self, code: int, reason: str = "") -> None:
+        """Makes a close frame, unless there is one: frames are parsed before they are handled, and a client's own close
+        frame is answered at once."""
+        if self.conn.close_sent is None:
+            self.conn.send_close(code, reason)
 
     def handle_cont(self, event: Frame) -> None:
         """A fragment."""
@@ -225,7 +266,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason})
         if self.handshake_complete and not self.close_sent:
-            self.conn.send_close(int(code), reason)
+            self._send_close(int(code), reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if self.close_timer is None:

@@ -21,11 +21,12 @@ from tests.support.waits import until
 
 @dataclass
 class Short:
-    """The server, and a key for it."""
+    """The server, a key for it, and its log."""
 
     port: int
     pid: int
     key: str
+    log: Path
 
     def client(self, key: str | None = None) -> httpx.Client:
         """A client of a key, an admin's without one, with a connection of its own."""
@@ -46,7 +47,7 @@ def serving_short(stack: Any, folder: Path, **more: str) -> Iterator[Short]:
         command = [sys.executable, "-m", "tests.support.short_limits"]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
 
-    short = Short(port, process.pid, stack.key)
+    short = Short(port, process.pid, stack.key, log)
 
     def is_up() -> bool:
         try:

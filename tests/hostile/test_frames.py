@@ -65,6 +65,39 @@ def test_too_many_frames_close_the_connection(short: Short) -> None:
         assert close_code(raw.end()) == 4129
 
 
+GOODBYE = frame(8, b"\x03\xe8")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(TEXT, b"\xff"), 1007),
+        (frame(TEXT, b"\xf0\x9f", fin=False) + frame(CONTINUATION, b"{"), 1007),
+        (frame(TEXT, b"\xff") + GOODBYE, 1000),
+        (frame(PONG) * 110 + GOODBYE, 1000),
+        (frame(TEXT, b"{", fin=False) + frame(CONTINUATION, b" ", fin=False) * 80 + GOODBYE, 1002),
+        (frame(3) + GOODBYE, 1002),
+    ],
+    ids=["no text", "no text in fragments", "no text, goodbye", "a flood, goodbye", "fragments, goodbye", "reserved"],
+)
+def test_what_stands_beside_a_goodbye_is_no_surprise(short: Short, data: bytes, code: int) -> None:
+    errors = short.log.read_text().count("Traceback")
+    with short.raw() as raw:
+        upgrade(raw)
+        raw.send(data)
+        assert close_code(raw.end()) == code
+    assert short.log.read_text().count("Traceback") == errors
+
+
+def test_who_breaks_a_rule_and_goes_on_gets_the_code(short: Short) -> None:
+    with short.raw() as raw:
+        upgrade(raw)
+        raw.send(frame(3))
+        time.sleep(0.2)
+        raw.send(frame(TEXT, b"more"))
+        assert close_code(raw.end()) == 1002
+
+
 def test_a_client_that_comes_back_may_send_all_of_its_subscriptions_at_once(short: Short) -> None:
     with short.client() as api, short.raw() as raw:
         public(api, "burst")

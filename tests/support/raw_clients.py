@@ -12,13 +12,16 @@ ANSWER_S_MAX = 20.0
 
 
 class Raw:
-    """A connection. receive_bytes: the size of the kernel's receive buffer, for a client that does not read."""
+    """A connection. receive_bytes: the size of the kernel's receive buffer, for a client that does not read; source: an
+    address of this machine, `127.x.y.z`."""
 
-    def __init__(self, port: int, receive_bytes: int | None = None) -> None:
+    def __init__(self, port: int, receive_bytes: int | None = None, *, source: str | None = None) -> None:
         self.socket = socket.socket()
         if receive_bytes is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(ANSWER_S_MAX)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(("127.0.0.1", port))
         self.heard = b""
 

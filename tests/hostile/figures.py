@@ -1,4 +1,5 @@
-"""`python -m tests.hostile.figures`: what one who writes sees while others misbehave, for docs/reliability.md."""
+"""`python -m tests.hostile.figures [ATTACK…]`: what one who writes sees while others misbehave, for
+docs/reliability.md."""
 
 import base64
 import contextlib
@@ -7,8 +8,11 @@ import multiprocessing
 import resource
 import secrets
 import statistics
+import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -16,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import Stack
-from tests.support.raw_clients import Raw, frame, head, resident_bytes, say, upgrade
+from tests.support.raw_clients import Raw, close_code, frame, head, resident_bytes, say, upgrade
 
 #: Seconds that each attack lasts.
 ATTACK_S = 5.0
@@ -145,6 +149,53 @@ def _refused(stack: Stack, done: Event, bearer: Callable[[], str]) -> None:
             assert raw.answer()[0] == 401
 
 
+def _live_flood(stack: Stack, done: Event, data: bytes) -> None:
+    """Ten at a time open live sockets, say something, hear the end, and come back; prints the codes."""
+    codes: Counter[int | None] = Counter()
+
+    def one() -> None:
+        while not done.is_set():
+            with Raw(stack.port) as raw:
+                upgrade(raw)
+                raw.send(data)
+                codes[close_code(raw.end())] += 1
+
+    threads = [threading.Thread(target=one) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"  {dict(codes)}", flush=True)
+
+
+def live_handshakes(stack: Stack, done: Event) -> None:
+    """Ten connections open live sockets, say goodbye, and come back."""
+    _live_flood(stack, done, frame(8, b"\x03\xe8"))
+
+
+def live_garbage(stack: Stack, done: Event) -> None:
+    """Ten connections open live sockets, send 10 KB of garbage, and come back."""
+    _live_flood(stack, done, b"\xa5" * 10_000)
+
+
+def live_tokens(stack: Stack, done: Event) -> None:
+    """Ten connections open live sockets, send a key that nobody made, and come back."""
+    _live_flood(stack, done, frame(1, b'{"type":"auth","token":"lb_none_0123456789abcdef"}'))
+
+
+def live_idle(stack: Stack, done: Event) -> None:
+    """2,500 live sockets of one address that never say who they are."""
+    raws = [Raw(stack.port) for _ in range(2_500)]
+    for raw in raws:
+        with contextlib.suppress(AssertionError):
+            upgrade(raw)
+    done.wait()
+    codes: Counter[int | None] = Counter()
+    for raw in raws:
+        codes[close_code(raw.end())] += 1
+    print(f"  {dict(codes)}", flush=True)
+
+
 @contextlib.contextmanager
 def running(attack: Attack, stack: Stack) -> Iterator[None]:
     done = _process.Event()
@@ -192,6 +243,7 @@ def first_frame(stack: Stack) -> float:
 ATTACKS: tuple[Attack, ...] = (
     *(nothing, pongs, pings, heads, idle, bodies, lines, views),
     *(unknown_keys, forged_tokens, streams),
+    *(live_handshakes, live_garbage, live_tokens, live_idle),
 )
 
 
@@ -214,7 +266,10 @@ def main() -> None:
                     client.post("/v1/namespaces/figures/grants", json=batch).raise_for_status()
             print("| what others do | grant, median ms | longest ms | first frame ms | memory MB |")
             print("| --- | --- | --- | --- | --- |")
+            names = set(sys.argv[1:])
             for attack in ATTACKS:
+                if names and attack.__name__ not in names:
+                    continue
                 measure(attack, stack)
         finally:
             stack.down()

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from app.embedded import free_port
+from tests.benchmarks import live_boards
 from tests.benchmarks.live_writer import STARS
 from tests.conftest import KEY, Stack
 from tests.support.raw_clients import resident_bytes
@@ -30,8 +31,8 @@ TOP = {"kind": "top", "limit": 10}
 class Clients:
     """A process of sockets that obeys."""
 
-    def __init__(self, port: int) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.live_clients", str(port), KEY]
+    def __init__(self, port: int, key: str = KEY) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.live_clients", str(port), key]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, name: str, **options: Any) -> Any:
@@ -50,9 +51,9 @@ class Clients:
 
 
 @contextmanager
-def clients(port: int) -> Iterator[Clients]:
+def clients(port: int, key: str = KEY) -> Iterator[Clients]:
     """A process of sockets that ends with the block."""
-    process = Clients(port)
+    process = Clients(port, key)
     try:
         yield process
     finally:
@@ -282,8 +283,10 @@ def main(stack: Stack, tell: Callable[..., None], parts: str) -> None:
     stack.wait_flushed(60)
     if "fan" in parts:
         fan_out(stack, tell)
-    if "many" in parts:
+    if "many" in parts or "views" in parts:
         many_boards(stack)
+    if "boards" in parts:
+        live_boards.main(stack)
     if "idle" in parts:
         idle(stack)
     if "streams" in parts:

@@ -30,7 +30,8 @@ test: setup tools
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 test-fast: setup
-	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property $(ARGS)
+	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property \
+		tests/js_client/test_units.py $(ARGS)
 
 test-full: setup tools
 	$(BIN)/python -m tests.full $(ARGS)

@@ -183,9 +183,11 @@ export interface Options {
 export interface Call {
   query?: Query;
   body?: unknown;
+  /** More header fields, such as `Idempotency-Key`. */
+  headers?: Record<string, string>;
   deadlineMs?: number;
   signal?: AbortSignal;
-  /** Whether it is safe to send it twice; default: unless it is a POST or a PATCH. */
+  /** Whether it is safe to send it twice; default: unless it is a POST or a PATCH. A 429 is repeated unless this is false. */
   retry?: boolean;
 }
 

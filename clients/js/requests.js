@@ -42,14 +42,14 @@ export class Requests {
    * @param {Call} [call]
    * @returns {Promise<any>} the answer's body; null for none
    */
-  async send(method, segments, { query, body, deadlineMs = this.#deadlineMs, signal, retry } = {}) {
+  async send(method, segments, { query, body, headers, deadlineMs = this.#deadlineMs, signal, retry } = {}) {
     const url = this.#url + pathOf(segments) + queryOf(query);
     const isSafe = retry ?? (method !== 'POST' && method !== 'PATCH');
     const end = performance.now() + deadlineMs;
     let hasNewToken = false;
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted();
-      const { answer, problem, token } = await this.#try(method, url, body, end - performance.now(), signal);
+      const { answer, problem, token } = await this.#try({ method, url, body, headers }, end - performance.now(), signal);
       if (!problem) return answer;
       problem.body = body;
       if (problem.status === 401 && this.#tokens.canRenew && !hasNewToken && token) {
@@ -59,20 +59,19 @@ export class Requests {
       }
       const wait = (problem.retryAfterMs ?? 0) + fullJitter(tries, WAITS, this.#random);
       const passes = problem.status === 0 ? problem.code === 'unreachable' : PASSING.has(problem.status);
-      if (!isSafe || !passes || performance.now() + wait >= end) throw problem;
+      const mayRepeat = isSafe || (problem.status === 429 && retry !== false); // What is refused for its rate did nothing.
+      if (!mayRepeat || !passes || performance.now() + wait >= end) throw problem;
       await pause(wait, signal);
     }
   }
 
   /**
-   * @param {string} method
-   * @param {string} url
-   * @param {unknown} body
+   * @param {{method: string, url: string, body: unknown, headers?: Record<string, string>}} call
    * @param {number} leftMs
    * @param {AbortSignal} [signal]
    * @returns {Promise<{answer?: unknown, problem?: Problem, token?: string}>}
    */
-  async #try(method, url, body, leftMs, signal) {
+  async #try({ method, url, body, headers: own }, leftMs, signal) {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), Math.max(0, Math.min(leftMs, TRY_MS_MAX)));
     const stop = () => limit.abort();
@@ -82,7 +81,7 @@ export class Requests {
     try {
       token = await this.#tokens.get();
       /** @type {Record<string, string>} */
-      const headers = { Accept: 'application/json' };
+      const headers = { Accept: 'application/json', ...own };
       if (token) headers.Authorization = `Bearer ${token}`;
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const init = { method, headers, credentials: /** @type {const} */ ('omit'), signal: limit.signal };

@@ -83,6 +83,16 @@ test('a POST that may have counted is not sent twice unless that is said to be s
   assert.deepEqual([value, second.calls.length], [1, 2]);
 });
 
+test('what was refused for its rate did nothing, so it is sent again, unless you say no', async () => {
+  const { fetch, calls } = fakeFetch(problem(429, 'rate_limited', 1), { body: 1 });
+  const headers = { 'Idempotency-Key': 'k1' };
+  const { value } = await ended(client(fetch).request('PATCH', ['v1', 'x'], { body: {}, headers }));
+  assert.deepEqual([value, calls.length, calls[1].headers['Idempotency-Key']], [1, 2, 'k1']);
+  const other = fakeFetch(problem(429, 'rate_limited', 1), { body: 1 });
+  const { error } = await ended(client(other.fetch).request('PATCH', ['v1', 'x'], { body: {}, retry: false }));
+  assert.deepEqual([error.code, other.calls.length], ['rate_limited', 1]);
+});
+
 test('a new token is asked for once where the last one is not accepted', async () => {
   let count = 0;
   const token = async () => `t${++count}`;

@@ -75,7 +75,7 @@ _RULES = [
         "retry ?? true",
     ),
     ("what passes is tried again", "requests.js", "PASSING.has(problem.status)", "false"),
-    ("what does not pass is not", "requests.js", "!isSafe || !passes ||", "!isSafe ||"),
+    ("what does not pass is not", "requests.js", "!mayRepeat || !passes ||", "!mayRepeat ||"),
     ("a wait is what the server asks for", "requests.js", "(problem.retryAfterMs ?? 0) +", ""),
     ("a call ends by its deadline", "requests.js", "performance.now() + wait >= end", "false"),
     ("a try ends before the deadline", "requests.js", "Math.min(leftMs, TRY_MS_MAX)", "leftMs"),

@@ -114,7 +114,7 @@ class Writer(threading.Thread):
         match self.chance.randrange(40):
             case 0:
                 act = self.chance.choice(["hide", "unhide"])
-                if user != "u3":  # A read around a hidden user is 404; a live view is empty.
+                if user != "u3":  # A read around a user who is not on the board is 404; a live view is empty.
                     client.post(f"{base}/users/{quote(user, safe='')}/{act}")
             case 1:
                 name = self.chance.choice([None, "Ann", "Zoë"])
@@ -182,6 +182,8 @@ def test_models_are_what_reads_say(own_stack: Stack) -> None:
     with own_stack.client() as client, second_server(own_stack) as second:
         rules = {"accept_past": None, "category_boards": True}
         assert client.put(f"/v1/namespaces/{SPACE}", json=rules).status_code == 201
+        grant = {"grant_id": "first", "user_id": "u3", "amount": 1, "category": "red"}
+        assert client.post(f"/v1/namespaces/{SPACE}/grants", json=grant).status_code == 201
         models = {url: Models(url) for url in (own_stack.url, second)}
         writer = Writer(own_stack.url, seed)
         try:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from .access.rate_limit import RateLimit
 from .access.secret_box import read_secret_box
 from .admin.erasures import Erasures
 from .admin.import_leases import ImportLeases
+from .admin.key_handlers import KEY_CHANGES_A_SECOND_MAX, KEY_CHANGES_BURST_MAX, KeyHandlers
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
 from .admin.state_gate import StateGate
@@ -67,6 +69,7 @@ class Handlers:
     import_leases: ImportLeases
     webhooks: WebhookHandlers
     tokens: Endpoint
+    keys: KeyHandlers
     health: Health
     openapi: Endpoint
     asyncapi: Endpoint
@@ -128,6 +131,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, asyncapi: Endpoint,
         import_leases=ImportLeases(s.postgres.writes, s.namespace_cache, s.keyring),
         webhooks=_webhooks(s),
         tokens=TokenHandlers(s.keyring).post,
+        keys=_keys(s, gate),
         health=_health(s),
         openapi=openapi,
         asyncapi=asyncapi,
@@ -198,6 +202,21 @@ def _webhooks(s: Services) -> WebhookHandlers:
     takes_loopback = s.settings.webhook_loopback == "on"
     registry = WebhookRegistry(s.postgres.writes, read_secret_box(s.settings), takes_loopback=takes_loopback)
     return WebhookHandlers(registry, s.keyring)
+
+
+def _keys(s: Services, gate: StateGate) -> KeyHandlers:
+    has_quotas = s.settings.quotas == "on"
+    return KeyHandlers(
+        postgres=s.postgres.writes,
+        gate=gate,
+        publisher=s.publisher,
+        namespace_cache=s.namespace_cache,
+        keyring=s.keyring,
+        clock=s.clock,
+        rate_limit=RateLimit(KEY_CHANGES_A_SECOND_MAX, KEY_CHANGES_BURST_MAX, "changes of API keys")
+        if has_quotas
+        else None,
+    )
 
 
 def _health(s: Services) -> Health:

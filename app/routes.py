@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from starlette.types import ASGIApp
 
+from .admin.key_handlers import KeyRequest, RotateRequest
 from .admin.token_handlers import TokenRequest
 from .endpoints import Endpoint, ScopeEndpoint
 from .handlers import Handlers
@@ -24,6 +25,7 @@ from .schemas import (
     BOARD_STATS,
     DELIVERIES,
     EVENT_LIST,
+    KEYS,
     NAMESPACE,
     OBJECT,
     RANKED_STATS,
@@ -99,6 +101,7 @@ _BOARD = f"{_NAMESPACE}/boards/{{window}}"
 _GRANT = f"{_NAMESPACE}/grants/{{grant_id}}"
 _USER = f"{_NAMESPACE}/users/{{user}}"
 _WEBHOOK = "/v1/webhooks/{id}"
+_KEY = "/v1/keys/{id}"
 
 _PAGE = ("cursor", "limit")
 _RANGE = ("since", "until")
@@ -216,6 +219,14 @@ ROUTES = (
           statuses=("202",)),
     Route("POST", "/v1/tokens", _WRITE_EACH, lambda h: h.tokens,  # and `read`
           "A client token for a user", body=ref(TokenRequest), answer=ref("ClientToken"), statuses=("201",)),
+    Route("GET", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.list,
+          "The API keys, revoked ones too, without their secrets", query=_PAGE, answer=KEYS),
+    Route("POST", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.post,
+          "An API key, which is shown once", body=ref(KeyRequest), answer=ref("NewKey"), statuses=("201", "202")),
+    Route("DELETE", _KEY, _ADMIN_ALL, lambda h: h.keys.delete,
+          "Revoke it, for good", query=("confirm",), statuses=("204",)),
+    Route("POST", f"{_KEY}/rotate", _ADMIN_ALL, lambda h: h.keys.rotate,
+          "A new secret for it, which is shown once", body=ref(RotateRequest), answer=ref("NewKey"), statuses=_CHANGED),
     Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "The process is up"),
     Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready, "Writes are taken", statuses=("200", "503")),
     Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "What Prometheus reads", is_described=False),

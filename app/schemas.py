@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from .admin.key_handlers import KeyRequest, RotateRequest
 from .admin.token_handlers import TokenRequest
 from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
@@ -26,7 +27,17 @@ Schema = dict[str, Any]
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _READ = (
     *(FullEntry, UsersRequest, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
-    *(Move, Profile, NamespaceProfile, WebhookSettings, WebhookRequest, ResendRequest, TokenRequest),
+    *(
+        Move,
+        Profile,
+        NamespaceProfile,
+        WebhookSettings,
+        WebhookRequest,
+        ResendRequest,
+        TokenRequest,
+        KeyRequest,
+        RotateRequest,
+    ),
 )
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
@@ -183,6 +194,27 @@ DELIVERIES = object_of(
     ),
     next_cursor=_MAYBE_TEXT,
 )
+API_KEY = object_of(
+    id=_TEXT,
+    name=_MAYBE_TEXT,
+    scopes=list_of(_TEXT),
+    created_at=_MOMENT,
+    **dict.fromkeys(("rotated_at", "previous_secret_until", "revoked_at"), _MAYBE_MOMENT),
+    **dict.fromkeys(("created_by", "rotated_by", "revoked_by"), _MAYBE_TEXT),
+    is_own={"type": "boolean", "description": "Whether the request came with this key."},
+)
+_SETTING = object_of(id=_TEXT, scopes=list_of(_TEXT), is_own={"type": "boolean"})
+KEYS = object_of(
+    keys=list_of(ref("ApiKey")),
+    bootstrap_key={
+        "description": "LEADERBOARD_API_KEY of this server, a setting; null where there is none.",
+        "oneOf": [_SETTING, {"type": "null"}],
+    },
+    next_cursor=_MAYBE_TEXT,
+)
+NEW_KEY: Schema = {
+    "allOf": [ref("ApiKey"), object_of(key={"type": "string", "description": "What its holder sends. Shown once."})]
+}
 RECEIPTS: Schema = {"oneOf": [ref(Receipt), ref(RankedReceipt), ref("Batch")]}
 
 
@@ -204,4 +236,6 @@ def components() -> dict[str, Schema]:
         "Board": BOARD,
         "Webhook": WEBHOOK,
         "ClientToken": CLIENT_TOKEN,
+        "ApiKey": API_KEY,
+        "NewKey": NEW_KEY,
     }

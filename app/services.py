@@ -28,7 +28,7 @@ from .store.clock import StoreClock
 from .store.deployment_reads import DeploymentReads
 from .store.ledger import Ledger
 from .store.marks import MARK_SCRIPTS, Marks
-from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
+from .store.namespace_cache import PUBLISH_KEY, SET_IF_NEWER, NamespaceCache
 from .store.node_reader import WAIT_S_MAX
 from .store.node_watch import NodeWatch
 from .store.nodes import PartitionNodes
@@ -187,7 +187,7 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         await check_store(connection, settings.redis_durability)
         await probe(connection, partitions)
 
-    reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE]
+    reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, PUBLISH_KEY, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE]
     url, nodes = settings.redis_url, NodeMap.of_url(settings.redis_url)
     return RedisConnections(
         writes=RedisConnection(url, [APPLY, CHECK_ACL], check, nodes=nodes),

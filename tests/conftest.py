@@ -102,7 +102,7 @@ class Stack:
 
     def new_key(self, *scopes: str) -> str:
         """A fresh key, made as `leaderboard keys create` makes it, without a process of its own."""
-        return here(create_key(read_settings(self.environment), scopes))
+        return here(create_key(read_settings(self.environment), scopes)).token
 
     def revoke(self, key: str) -> None:
         """What `leaderboard keys revoke` does; the stores' errors."""

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -14,7 +15,7 @@ from ..model.text import NAMESPACE_NAME
 from ..settings import API_KEY
 from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
-from .client_tokens import ClientTokens, VerifiedToken, is_token, no_tokens
+from .client_tokens import MICROS, ClientTokens, VerifiedToken, is_token, no_tokens
 
 SCOPES = ("read", "write", "admin")
 #: How a pattern of names is written, for errors.
@@ -23,6 +24,8 @@ PATTERN_RULE = (
 )
 # `*`, or a part that matches one character of a name.
 _PATTERN_PART = re.compile(r"\*|\?|\[!?[A-Za-z0-9._-]+\]|[A-Za-z0-9._-]", re.ASCII)
+#: Characters of a scope: `admin:` and a pattern for a name of 64, some of them as sets such as [0-9].
+SCOPE_CHARS_MAX = 256
 #: Checked keys that a process caches. Beyond them it drops all and checks each again at its next request.
 _CACHED_MAX = 10_000
 
@@ -30,11 +33,13 @@ _CACHED_MAX = 10_000
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A caller and its rights, each `<scope>:<namespace pattern>`. `admin` includes the other two. id: of the API key;
-    token: the client token that the key made for a user, where the caller has one instead of the key."""
+    token: the client token that the key made for a user, where the caller has one instead of the key. ends_s: when it
+    is over by itself, in seconds since 1970: a client token, or a secret that another one has replaced."""
 
     id: str
     scopes: tuple[str, ...]
     token: VerifiedToken | None = field(default=None, repr=False)
+    ends_s: float | None = None
 
     @property
     def user(self) -> str | None:
@@ -82,6 +87,11 @@ class Keyring:
         self.changes = 0
         namespace_cache.subscribe(self._forget)
 
+    @property
+    def bootstrap_id(self) -> str | None:
+        """The id of LEADERBOARD_API_KEY, if that is set."""
+        return None if self._bootstrap is None else self._bootstrap.id
+
     def _forget(self, changed: Changed) -> None:
         """Drops the keys that may have changed, and the client tokens that they made."""
         self.changes += 1
@@ -99,21 +109,21 @@ class Keyring:
         client token."""
         if principal is ANONYMOUS:
             return True
+        if self.has_expired(principal):
+            return False
         if principal.token is not None:
-            return self._of_clients.get(principal.token.text) is principal and not self.has_expired(principal)
+            return self._of_clients.get(principal.token.text) is principal
         return any(self._principals.get(token) is principal for token in self._tokens.get(principal.id, ()))
 
     def has_expired(self, principal: Principal) -> bool:
-        """Whether a principal's client token is over. O(1)."""
-        return principal.token is not None and self.client_tokens.now_s() >= principal.token.claims.exp
+        """Whether a principal's client token, or its secret, is over. O(1)."""
+        return principal.ends_s is not None and self.client_tokens.now_s() >= principal.ends_s
 
     def cached(self, token: str) -> Principal | None:
         """The principal of a token that was checked before and holds still, else None. Does not wait."""
-        principal = self._principals.get(token)
-        if principal is None:
-            principal = self._of_clients.get(token)
-            if principal is not None and self.has_expired(principal):
-                return None
+        principal = self._principals.get(token) or self._of_clients.get(token)
+        if principal is not None and principal.ends_s is not None and self.has_expired(principal):
+            return None
         return principal
 
     async def principal(self, token: str) -> Principal:
@@ -129,10 +139,14 @@ class Keyring:
         hashed = hash_key(token)
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap.hash):
             return self._remember(token, Principal(match[1], self._bootstrap.scopes))
+        changes = self.changes
         record = await self._namespace_cache.key(match[1])
-        if record is None or not hmac.compare_digest(hashed, record.hash):
-            raise Unauthorized("the key is unknown or revoked; `leaderboard keys create` makes one")
-        return self._remember(token, Principal(record.id, record.scopes))
+        for known, ends_s in () if record is None else self._hashes(record):
+            if record is not None and hmac.compare_digest(hashed, known):
+                principal = Principal(record.id, record.scopes, ends_s=ends_s)
+                # Else the record may be one from before a change.
+                return self._remember(token, principal) if changes == self.changes else principal
+        raise Unauthorized("the key is unknown, revoked or rotated; `leaderboard keys create` makes one")
 
     async def _client(self, text: str) -> Principal:
         """The principal of a client token: its user, with the rights that its claims name, as long as the key that made
@@ -142,14 +156,24 @@ class Keyring:
         record = self._bootstrap
         if record is None or record.id != claims.key or not self.client_tokens.is_proof(token, record.hash):
             record = await self._namespace_cache.key(claims.key)
-        if record is None or not self.client_tokens.is_proof(token, record.hash):
-            raise Unauthorized("the key that made this token is revoked")
+        hashes = () if record is None else self._hashes(record)
+        ends = [ends_s for known, ends_s in hashes if self.client_tokens.is_proof(token, known)]
+        if record is None or not ends:
+            raise Unauthorized("the key that made this token is revoked, or has another secret")
         if not all(may_mint(Principal(record.id, record.scopes), pattern) for pattern in claims.ns):
             raise Unauthorized("the key that made this token has no right any more to one of its namespaces")
-        principal = Principal(record.id, tuple(f"read:{pattern}" for pattern in claims.ns), token)
+        ends_s = claims.exp if ends[0] is None else min(claims.exp, ends[0])
+        principal = Principal(record.id, tuple(f"read:{pattern}" for pattern in claims.ns), token, ends_s)
         if changes == self.changes:  # Else the record may be one from before a change.
             self._of_clients.put(principal)
         return principal
+
+    def _hashes(self, record: KeyRecord) -> Iterator[tuple[str, float | None]]:
+        """The hashes of a key's secrets that are good now, the newest first, and when each ends, in seconds."""
+        yield record.hash, None
+        ends_s = record.previous_until / MICROS
+        if record.previous_hash is not None and self.client_tokens.now_s() < ends_s:
+            yield record.previous_hash, ends_s
 
     def _remember(self, token: str, principal: Principal) -> Principal:
         if len(self._principals) >= _CACHED_MAX:
@@ -235,8 +259,21 @@ def _covers(pattern: str, other: str) -> bool:
         return False
 
 
-def new_key(scopes: tuple[str, ...]) -> tuple[str, KeyRecord]:
-    """A fresh key and its record; the key is shown once."""
-    key_id = secrets.token_hex(6)
-    token = f"lb_{key_id}_{secrets.token_urlsafe(24)}"
-    return token, KeyRecord(key_id, hash_key(token), scopes)
+def scope_problem(granted: str) -> str | None:
+    """What is wrong with a scope of a new key; None: nothing."""
+    name, _, pattern = granted.partition(":")
+    if name not in SCOPES or not pattern:
+        return f"{granted[:SCOPE_CHARS_MAX]!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>"
+    if len(granted) > SCOPE_CHARS_MAX:
+        return f"must be at most {SCOPE_CHARS_MAX} characters"
+    return None if can_match(pattern) else f"no namespace can match {pattern!r}: {PATTERN_RULE}"
+
+
+def new_key_id() -> str:
+    """The id of a fresh key."""
+    return secrets.token_hex(6)
+
+
+def new_token(key_id: str) -> str:
+    """A fresh secret of a key, with its id, as its holder sends it. It is shown once."""
+    return f"lb_{key_id}_{secrets.token_urlsafe(24)}"

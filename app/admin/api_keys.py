@@ -1,52 +1,61 @@
-"""Creates and revokes API keys: in Postgres first, then in Redis, from which the servers learn of it."""
+"""Creates, rotates and revokes API keys as commands do, each with connections of its own."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from ..access.keys import new_key
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, is_loss
+from ..model.key_problem import KeyNotFound
 from ..settings import Settings
 from ..store.announcements import Announcer
 from ..store.changes import ANNOUNCE_CHANGE, Changed
-from ..store.namespace_cache import SET_IF_NEWER, publish_key_call, retract_key_call
+from ..store.clock import read_redis_time
+from ..store.namespace_cache import PUBLISH_KEY, SET_IF_NEWER
+from .key_registry import KeyRegistry, NewSecret
 from .state_gate import CommandGate
 
+#: Who did it, where a command did.
+ACTOR = "cli"
 
-async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
-    """Creates a key with valid scopes. Returns its token, which is not stored. StoreUnavailable, Recovering."""
-    token, record = new_key(tuple(scopes))
-    await _write(settings, "create_key", record.id, record.hash, list(record.scopes), publish=publish_key_call(record))
-    return token
+
+async def create_key(settings: Settings, scopes: Sequence[str], name: str | None = None) -> NewSecret:
+    """Creates a key. Invalid, QuotaExceeded, StoreUnavailable, Recovering."""
+    async with _registry(settings) as (registry, _):
+        return await registry.create(scopes, name, ACTOR)
+
+
+async def rotate_key(settings: Settings, key_id: str, grace_s: int) -> NewSecret:
+    """Gives a key a new secret. KeyNotFound, KeyIsRevoked, StoreUnavailable, Recovering; what Redis raises."""
+    async with _registry(settings) as (registry, link):
+        return await registry.rotate(key_id, grace_s=grace_s, now=await read_redis_time(link), actor=ACTOR)
 
 
 async def revoke_key(settings: Settings, key_id: str) -> bool:
-    """Revokes a key on every server. Returns whether it was active. StoreUnavailable, Recovering.
+    """Revokes a key on every server. Returns whether it was active. StoreUnavailable, Recovering, RedisRefused."""
+    async with _registry(settings) as (registry, _):
+        try:
+            return await registry.revoke(key_id, ACTOR)
+        except KeyNotFound:
+            return False
 
-    It updates Redis also for a key that Postgres revoked before, because that call may have failed in between.
-    """
-    return await _write(settings, "revoke_key", key_id, publish=retract_key_call(key_id))
 
+@asynccontextmanager
+async def _registry(settings: Settings) -> AsyncIterator[tuple[KeyRegistry, RedisConnection]]:
+    postgres = Postgres(settings.postgres_url)
+    link = RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER, PUBLISH_KEY])
 
-async def _write(settings: Settings, query: str, key_id: str, *args: object, publish: Call) -> bool:
-    """Whether the query changed anything. It is published in any case."""
-    postgres, link = (
-        Postgres(settings.postgres_url),
-        RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER]),
-    )
-    try:
-        gate = CommandGate(postgres, link)
-        await gate.check()
-        rows = await postgres.fetch(query, key_id, *args)
-        await gate.note()
+    async def publish(call: Call, key_id: str) -> None:
         deployment = await postgres.fetch_one("get_deployment")
         # Where the node of all keys is away, servers that hear of the change ask Postgres.
-        (reply,) = await link.run_apart([publish])
+        (reply,) = await link.run_apart([call])
         if isinstance(reply, Exception) and not is_loss(reply):
             raise RedisRefused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
         if deployment is not None:
             announcer = Announcer(postgres.fetch, link.run_apart, deployment["partitions"], is_cluster=link.is_cluster)
             await announcer.announce(Changed(keys=frozenset((key_id,))))
-        return bool(rows)
+
+    try:
+        yield KeyRegistry(postgres, CommandGate(postgres, link), publish), link
     finally:
         await postgres.close()
         await link.close()

@@ -17,7 +17,7 @@ from ..store.capacity import Capacity, StoreBounds
 from ..store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from ..store.ledger_offset import LedgerOffset
 from ..store.marks import MARK_SCRIPTS, Marks
-from ..store.namespace_cache import SET_IF_NEWER
+from ..store.namespace_cache import PUBLISH_KEY, SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, LEDGER_BEHIND, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
 from ..task_end import cancel_and_wait, complete, end_all
@@ -43,6 +43,7 @@ log = structlog.get_logger()
 SCRIPTS: Sequence[Script] = (
     ROTATE_DEDUP,
     SET_IF_NEWER,
+    PUBLISH_KEY,
     ANNOUNCE_CHANGE,
     WRITE_PROFILE,
     SET_USER_STATE,

@@ -8,7 +8,7 @@ from ..drivers.postgres import Fetch
 from ..drivers.redis import RedisRefused
 from ..model.micros import from_micros, now_micros
 from ..model.namespace import Namespace, Rules, latest_acceptable_at
-from ..store.namespace_cache import namespace_from_row
+from ..store.namespace_cache import KeyRecord, namespace_from_row
 from ..store.redis_state import read_keys, read_places, read_rules_versions
 from .state_taking import StateTaking, slices
 
@@ -146,16 +146,37 @@ async def _delete(taking: StateTaking, fetch: Fetch, row: Row) -> None:
 
 
 async def take_keys(taking: StateTaking) -> None:
-    """New API keys and revocations. StoreUnavailable, RedisRefused; O(API keys)."""
+    """New API keys, new secrets and revocations. StoreUnavailable, RedisRefused; O(API keys)."""
     rows = {row["id"]: row for row in await taking.postgres.fetch("get_keys")}
     counts = taking.report.counts
     for some in slices(list((await read_keys(taking.link)).items())):
         async with taking.transaction() as fetch:
             for key_id, record in some:
                 row = rows.get(key_id)
-                if record is not None and row is None:
-                    await fetch("create_key", record.id, record.hash, list(record.scopes))
-                    counts["API keys"] += 1
-                elif record is None and row is not None and row["revoked_at"] is None:
-                    await fetch("revoke_key", key_id)
+                if record is not None:
+                    await _take_key(taking, fetch, record, row)
+                elif row is not None and row["revoked_at"] is None:
+                    await fetch("revoke_key", key_id, None)
                     counts["revocations of API keys"] += 1
+
+
+async def _take_key(taking: StateTaking, fetch: Fetch, record: KeyRecord, row: Row | None) -> None:
+    """A key that Postgres lost, or the secret by which servers know it, unless Postgres has a later one."""
+    if row is not None and (row["hash"] == record.hash or row["revoked_at"] is not None):
+        return
+    until = from_micros(record.previous_until) if record.previous_until else None
+    secret = record.secret_version, record.previous_hash, until
+    if row is None:
+        await fetch("take_key", record.id, record.hash, list(record.scopes), record.name, *secret)
+        taking.report.counts["API keys"] += 1
+        return
+    is_taken = record.secret_version >= row["secret_version"]
+    if is_taken:
+        await fetch("take_key", record.id, record.hash, list(record.scopes), record.name, *secret)
+        taking.report.counts["secrets of API keys"] += 1
+    if taking.is_changed("key", record.id):
+        which = "the secret that Redis has" if is_taken else "the secret that it got there"
+        taking.report.sentences.append(
+            f"API key {record.id} got a new secret on the older Postgres, and another one before: {which} is good now, "
+            "the other is not"
+        )

@@ -12,7 +12,7 @@ from ..model.errors import Recovering, StoreUnavailable
 from ..model.profile import Profile
 from . import fields, keys
 from .changes import latest_change_call
-from .namespace_cache import KeyRecord, key_text, namespace_from_row, namespace_text
+from .namespace_cache import key_from_row, key_text, namespace_from_row, namespace_text
 from .nodes import PartitionNodes
 from .partitions import NO_DEPLOYMENT
 from .read_batcher import ReadBatcher
@@ -87,7 +87,7 @@ class DeploymentReads:
         record = next((row for row in rows if row["revoked_at"] is None), None)
         if record is None:
             return None
-        return key_text(KeyRecord(record["id"], record["hash"], tuple(record["scopes"])))
+        return key_text(key_from_row(record))
 
     async def _profiles(self, *users: str) -> list[bytes | None]:
         rows = await self._postgres.fetch("get_profiles_by_name", list(users))

@@ -19,7 +19,7 @@ from ..model.text import NAMESPACE_NAME
 from . import keys
 from .changes import EVERYTHING, NOTHING, Changed, latest_change_call
 
-SET_IF_NEWER = load("set_if_newer")
+SET_IF_NEWER, PUBLISH_KEY = load("set_if_newer"), load("publish_key")
 #: Namespaces, and API keys, that a process caches.
 CACHED_MAX = 50_000
 #: Names without a namespace that a process caches.
@@ -31,7 +31,8 @@ RECENT_MAX = 512
 #: Seconds within which requests that were refused share one look for changes: they cost Redis ten small reads a second.
 REFRESH_EVERY_S = 0.1
 
-# The versions of an API key: it is made, and it may be revoked.
+# The versions of an API key in Redis: it is made, and it may be revoked. Which secret it has stands in its record: so
+# the release before, which knows these two versions alone, revokes it for good, too.
 _MADE, _REVOKED = 1, 2
 
 T = TypeVar("T")
@@ -43,11 +44,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """An API key as stored, without its secret. Scopes are `<scope>:<namespace pattern>`."""
+    """An API key as stored, without its secret. Scopes are `<scope>:<namespace pattern>`. secret_version: how often it
+    got a new secret. previous_hash: of the secret before, which is good up to previous_until (microseconds), too; None:
+    it is not. lua/publish_key.lua reads the text: in it, nothing that a client wrote comes before secret_version."""
 
     id: str
     hash: str
     scopes: tuple[str, ...]
+    secret_version: int = 0
+    previous_hash: str | None = None
+    previous_until: int = 0
+    name: str | None = None
 
 
 _decode_key = msgspec.json.Decoder(KeyRecord).decode
@@ -256,14 +263,30 @@ def key_call(key_id: str) -> Call:
     return ("HGET", keys.API_KEYS, key_id)
 
 
+def key_from_row(row: asyncpg.Record) -> KeyRecord:
+    """An API key from its row, revoked or not."""
+    return KeyRecord(
+        row["id"],
+        row["hash"],
+        tuple(row["scopes"]),
+        row["secret_version"],
+        row["previous_hash"],
+        row["previous_until_micros"],
+        row["name"],
+    )
+
+
 def key_text(record: KeyRecord) -> bytes:
     """An API key as Redis caches it."""
     return b"%d %b" % (_MADE, _encode(record))
 
 
-def key_version(*, is_revoked: bool) -> int:
-    """The version of an API key in Redis."""
-    return _REVOKED if is_revoked else _MADE
+def is_key_published(value: bytes | None, record: KeyRecord, *, is_revoked: bool) -> bool:
+    """Whether Redis, which has `value` of an API key, has been told of this record, or of a later one."""
+    known = None if value is None else parse_key(value)
+    if value is None or is_revoked:
+        return value is not None and known is None
+    return known is None or known.secret_version >= record.secret_version
 
 
 def parse_key(value: bytes) -> KeyRecord | None:
@@ -273,8 +296,8 @@ def parse_key(value: bytes) -> KeyRecord | None:
 
 
 def publish_key_call(record: KeyRecord) -> Call:
-    """The call that publishes an API key, unless it was revoked, before it is announced."""
-    return evalsha(SET_IF_NEWER, [keys.API_KEYS], [record.id, key_text(record)])
+    """The call that publishes an API key, before it is announced, unless it was revoked or has a later secret."""
+    return evalsha(PUBLISH_KEY, [keys.API_KEYS], [record.id, key_text(record)])
 
 
 def retract_key_call(key_id: str) -> Call:

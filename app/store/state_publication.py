@@ -18,10 +18,11 @@ from . import keys
 from .announcements import Announcer
 from .changes import ANNOUNCE_CHANGE, WRITE_PROFILE, Changed
 from .namespace_cache import (
+    PUBLISH_KEY,
     SET_IF_NEWER,
-    KeyRecord,
+    is_key_published,
     key_call,
-    key_version,
+    key_from_row,
     namespace_from_row,
     parse_published,
     publish_calls,
@@ -44,7 +45,14 @@ from .profile_cache import (
 from .visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, intent_from_row, state_call
 
 #: The scripts by which the state is published.
-PUBLISHING_SCRIPTS: Sequence[Script] = (SET_IF_NEWER, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE, CLEAR_USER_STATE)
+PUBLISHING_SCRIPTS: Sequence[Script] = (
+    SET_IF_NEWER,
+    PUBLISH_KEY,
+    ANNOUNCE_CHANGE,
+    WRITE_PROFILE,
+    SET_USER_STATE,
+    CLEAR_USER_STATE,
+)
 #: Changes that the journal keeps; a Redis that is farther behind gets everything.
 JOURNAL_CHANGES_MAX = 100_000
 #: Changes that are looked up at once, each by its own key.
@@ -160,13 +168,13 @@ class StatePublication:
         await self._tell(calls)
 
     async def _publish_keys(self, rows: Sequence[asyncpg.Record]) -> None:
-        """Those that Redis lacks, and those that were revoked since."""
+        """Those that Redis lacks, and those that were revoked, or got a new secret, since."""
         calls: list[Call] = []
-        versions = await self._versions([key_call(row["id"]) for row in rows])
-        for row, version in zip(rows, versions, strict=True):
-            if version < key_version(is_revoked=row["revoked_at"] is not None):
-                record = KeyRecord(row["id"], row["hash"], tuple(row["scopes"]))
-                calls.append(publish_key_call(record) if row["revoked_at"] is None else retract_key_call(record.id))
+        published = await self._tell([key_call(row["id"]) for row in rows])
+        for row, value in zip(rows, published, strict=True):
+            record, is_revoked = key_from_row(row), row["revoked_at"] is not None
+            if not is_key_published(value, record, is_revoked=is_revoked):
+                calls.append(retract_key_call(record.id) if is_revoked else publish_key_call(record))
         await self._tell(calls)
 
     async def _versions(self, calls: Sequence[Call]) -> list[int]:

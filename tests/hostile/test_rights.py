@@ -215,14 +215,14 @@ def test_every_view_is_judged_as_a_board_is(world: World, caller: Caller) -> Non
     [route for route in ROUTES if route.required.over == "all"],
     ids=lambda route: f"{route.method} {route.path}",
 )
-def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, route: Route) -> None:
+def test_what_is_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, route: Route) -> None:
     statuses = {}
     for caller in world.callers.values():
         with world.stack.client(caller.token) as client:
             texts = {
-                user: client.request(route.method, route.path.format(user=user), content=b"{").text
+                user: client.request(route.method, route.path.format(user=user, id=user), content=b"{").text
                 for user in ("ann", "nobody-of-that-name")
             }
-        assert len(set(texts.values())) == 1, "it does not tell that a user exists"
+        assert len(set(texts.values())) == 1, "it does not tell what exists"
         statuses[caller.name] = json.loads(texts["ann"])["status"]
     assert statuses == {"nobody": 401, "wrong": 401, "narrow": 403, "read": 403, "write": 403, "admin": 403}

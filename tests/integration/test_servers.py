@@ -1,7 +1,5 @@
 """Several servers over the same stores: what one of them decides, the others must not act against."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -9,35 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
-from app.embedded import free_port
-from tests.conftest import KEY
+from tests.support.second_server import second_server
 from tests.support.visibility_race import other_group
 from tests.support.waits import until
-
-HEAD = {"authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
 def other(live_server: Any) -> Iterator[httpx.Client]:
     """A client of a second server, whose caches are its own."""
-    port = free_port()
-    environment = live_server.environment | {"LEADERBOARD_PORT": str(port)}
-    with (live_server.folder / "other.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=HEAD, timeout=30) as client:
-            until(lambda: is_ready(client), "the second server is not ready")
-            yield client
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    with second_server(live_server) as client:
+        yield client
 
 
 def put(client: httpx.Client, name: str, **rules: Any) -> httpx.Response:

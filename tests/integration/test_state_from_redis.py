@@ -87,6 +87,7 @@ INSERT INTO visibility_intents (user_number, name, version, desired_state, pendi
 UPDATE profiles SET display_name = 'Elder', folded_name = 'elder', version = nextval('profile_version')
     WHERE display_name = 'Otter';
 INSERT INTO api_keys (id, hash, scopes) VALUES ('fresh', 'h', '{read:*}');
+UPDATE api_keys SET hash = 'later', secret_version = secret_version + 1 WHERE scopes = '{read:rotated}';
 """
 
 
@@ -106,6 +107,7 @@ def test_what_was_changed_on_the_older_postgres_is_not_dropped_without_a_word(ow
             "namespace 'gone' was changed on the older Postgres, and is deleted in Redis: it is deleted now",
             "namespace 'fresh' was made on the older Postgres: it has another id now",
             "namespace 'late' was made on the older Postgres, too",
+            "got a new secret on the older Postgres, and another one before: the secret that Redis has is good now",
             "'fox' was hidden on the older Postgres, and is shown in Redis: the user stays hidden",
             "'seal' was shown again on the older Postgres, and is hidden in Redis: the user stays hidden",
             "the profile of 'otter' was changed on the older Postgres: it stays as it is there",

@@ -7,10 +7,13 @@ import httpx
 
 RACE = "/v1/namespaces/race"
 BOARD = f"{RACE}/boards/all"
+#: The scope of a key that gets another secret.
+ROTATED = "read:rotated"
 #: What Postgres has of the state, without what Redis does not know.
 STATE = {
     "namespaces": "SELECT id, name, partition, rules FROM namespaces WHERE deleted_at IS NULL",
-    "keys": "SELECT id, hash, scopes FROM api_keys WHERE revoked_at IS NULL",
+    "keys": """SELECT id, hash, scopes, name, secret_version, previous_hash, previous_until FROM api_keys
+               WHERE revoked_at IS NULL""",
     "hidden": """SELECT u.name, h.namespace_id, h.by_admin, h.opted_out FROM hidden_users h
                  JOIN users u ON u.number = h.user_number WHERE NOT erased""",
     "profiles": """SELECT u.name, p.namespace_id, p.display_name, p.avatar, p.timezone, p.opt_out, p.folded_name
@@ -51,6 +54,7 @@ def wait_gone(stack: Any, query: str, *args: Any) -> None:
 def begin(stack: Any, client: httpx.Client) -> str:
     """What the older Postgres has. A key."""
     key: str = stack.new_key("read:*", "write:*")
+    stack.new_key(ROTATED)
     for name in ("race", "gone", "again"):
         put(client, f"/v1/namespaces/{name}")
     for user in ("seal", "otter", "fox", "crow", "mole"):
@@ -66,6 +70,9 @@ def begin(stack: Any, client: httpx.Client) -> str:
 def change(stack: Any, client: httpx.Client, key: str) -> str:
     """What it lacks. A new key."""
     stack.revoke(key)
+    ((rotated,),) = stack.sql("SELECT id FROM api_keys WHERE scopes = %s", [ROTATED])
+    for grace_s in (0, 600):
+        client.post(f"/v1/keys/{rotated}/rotate", json={"grace_s": grace_s}).raise_for_status()
     new_key: str = stack.new_key("read:*", "write:late")
     post(client, "/v1/users/seal/hide")
     post(client, "/v1/users/fox/unhide")

@@ -104,6 +104,26 @@ def test_a_revoked_key_ends_it(stack: Stack, api: httpx.Client, receiver: Receiv
     assert receiver.grant_ids() == ["g1"]
 
 
+def test_a_new_secret_of_its_key_changes_nothing(
+    stack: Stack, api: httpx.Client, receiver: Receiver, names: Names
+) -> None:
+    name = names.fresh()
+    made = api.post("/v1/keys", json={"scopes": [f"admin:{name}*"]}).json()
+    with stack.client(made["key"]) as owner:
+        hook = Hook(owner, name, receiver.url)
+        hook.grant("g1")
+        arrive(receiver, 1)
+    rotated = api.post(f"/v1/keys/{made['id']}/rotate").json()
+    with stack.client(rotated["key"]) as owner:
+        hook.api = owner
+        hook.grant("g2")
+        arrive(receiver, 2)
+        assert hook.put().status_code == 200
+        hook.grant("g3")
+        arrive(receiver, 3)
+    assert (hook.settings["namespaces"], api.get(hook.path).json()["key_id"]) == (name, made["id"])
+
+
 def summary(message: dict[str, Any]) -> tuple[Any, ...]:
     data = message["data"]
     return message["type"], data["user_id"], data["rank"], data["previous_rank"], data["score"]

@@ -44,6 +44,9 @@ WRITES: dict[tuple[str, str], tuple[str, Any]] = {
     ),
     ("DELETE", "/v1/webhooks/{id}"): ("/v1/webhooks/w", None),
     ("POST", "/v1/webhooks/{id}/resend"): ("/v1/webhooks/w/resend", {"state": "dead"}),
+    ("POST", "/v1/keys"): ("/v1/keys", {"scopes": ["read:*"]}),
+    ("DELETE", "/v1/keys/{id}"): ("/v1/keys/k", None),
+    ("POST", "/v1/keys/{id}/rotate"): ("/v1/keys/k/rotate", {"grace_s": 60}),
 }
 #: Routes that only read or sign, and those that write into Redis alone.
 WITHOUT_POSTGRES = {

@@ -31,7 +31,9 @@ CLOSE_ADVICE = {
     CloseCode.OVER_LIMIT: CloseAdvice(
         "more than 50 subscriptions, or too many sockets of this key or address", _KEEP_OUT
     ),
-    CloseCode.REVOKED: CloseAdvice("the key was revoked, or the client token expired", "come back with a new one"),
+    CloseCode.REVOKED: CloseAdvice(
+        "the key was revoked or has another secret, or the client token expired", "come back with a new one"
+    ),
     CloseCode.NO_AUTH: CloseAdvice(
         "no message came within 5 s, or within 10 s neither a token was accepted nor a view watched", _BACK_OFF
     ),

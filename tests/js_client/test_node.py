@@ -12,6 +12,10 @@ from tests.conftest import Names, Stack
 from tests.support.node_program import CLIENT, NodeProgram
 from tests.support.tcp_proxy import TcpProxy
 
+#: What explains a score is in the ledger, some moments after the grant.
+LEDGER = """
+const ledger = async (client) => { while ((await client.request('GET', ['readyz'])).lag_seq !== 0); };
+"""
 CALLS = """
 const board = new Leaderboard({ url: given.url, key: given.key });
 const { space } = given;
@@ -20,6 +24,7 @@ const again = await board.grant(space, { user_id: 'ann', amount: 5, grant_id: fi
 const many = await board.batch(space, [{ user_id: 'bob', amount: 7 }, { user_id: 'cid', amount: 0.5 }]);
 const refused = await board.grant(space, { user_id: 'ann', amount: 0.5 }).catch((problem) => problem);
 const missing = await board.board('no-such-board').catch((problem) => problem);
+await ledger(board);
 tell({
   first: [first.status, first.score], again: [again.status, again.score],
   many: [many.applied, many.rejected, many.results[1].error.code],
@@ -73,8 +78,7 @@ def read(api: httpx.Client, space: str) -> Any:
 
 
 def test_calls(live_server: Stack, space: str) -> None:
-    with NodeProgram(CALLS, url=live_server.url, key=live_server.key, space=space) as program:
-        live_server.wait_flushed()
+    with NodeProgram(LEDGER + CALLS, url=live_server.url, key=live_server.key, space=space) as program:
         assert program.hear(20) == {
             "first": ["applied", 5],
             "again": ["duplicate", 5],
@@ -188,7 +192,12 @@ def test_the_calls_of_the_readme_are_taken(live_server: Stack, api: httpx.Client
     (live,) = [block for block in blocks if ".subscribe(" in block]
     (calls,) = [block for block in blocks if ".explain(" in block]
     yours = "const fetchToken = async () => given.key, show = () => {}, log = () => {}, draw = () => {};\n"
-    text = (yours + live + calls).replace("'gp'", "given.space").replace("process.env.LEADERBOARD_KEY", "given.key")
+    calls = calls.replace("await server.explain", "await ledger(server);\nawait server.explain")
+    text = (
+        (LEDGER + yours + live + calls)
+        .replace("'gp'", "given.space")
+        .replace("process.env.LEADERBOARD_KEY", "given.key")
+    )
     text = re.sub(r"url: '[^']+'", "url: given.url", text)
     with NodeProgram(text + "tell({ done: true });", url=live_server.url, key=live_server.key, space=space) as program:
         assert program.hear_until("done", seconds=20)

@@ -26,7 +26,7 @@ from .read.grant_history import GrantHistory
 from .read.grant_lists import GrantLists
 from .read.historical_boards import HistoricalBoards
 from .read.response_cache import ResponseCache
-from .read.search import UserSearch
+from .read.search import SearchLimits, UserSearch
 from .read.stats import StatsHandlers
 from .read.totals import TotalsHandlers
 from .read.user_ranks import UserRankHandlers
@@ -108,7 +108,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, asyncapi: Endpoint,
         grant_history=GrantHistory(postgres=s.postgres, batcher=s.batcher, authorizer=authorizer, clock=s.clock),
         grant_lists=GrantLists(s.postgres, s.batcher, authorizer),
         user_ranks=_user_ranks(s, authorizer),
-        search=UserSearch(s.postgres, authorizer),
+        search=UserSearch(s.postgres, authorizer, SearchLimits() if s.settings.quotas == "on" else None),
         activity=ActivityHandlers(s.postgres, s.batcher, authorizer),
         events=EventHandlers(s.postgres, s.batcher, s.keyring),
         namespaces=_namespaces(s, gate),

@@ -12,12 +12,21 @@ KEYS_MAX = 10_000
 
 
 class RateLimit:
-    """For each key at most `burst` at once, and `a_second` on average."""
+    """For each key at most `burst` at once, and `a_second` on average. who: what a key stands for, in the problem."""
 
-    def __init__(self, a_second: float, burst: int, what: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        a_second: float,
+        burst: int,
+        what: str,
+        clock: Callable[[], float] = monotonic,
+        *,
+        who: str = "a key may make",
+    ) -> None:
         self._a_second = a_second
         self._burst = burst
         self._what = what
+        self._who = who
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -32,6 +41,6 @@ class RateLimit:
             self._buckets.popitem(last=False)
         if not is_free:
             raise RateLimited(
-                f"a key may make {self._a_second:g} {self._what} a second",
+                f"{self._who} {self._a_second:g} {self._what} a second",
                 retry_after_s=ceil((1 - tokens) / self._a_second),
             )

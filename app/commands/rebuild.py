@@ -1,7 +1,7 @@
 """`leaderboard rebuild`: writes into Redis anew what the ledger holds."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import typer
@@ -23,6 +23,7 @@ from ..recover.state_taking import take_alone
 from ..settings import Settings, read_settings
 from ..store.marks import SETTLE_LOSS
 from ..store.namespace_cache import namespace_from_row
+from ..store.search_rows import differing_search_rows
 from ..tune_gc import tune_gc
 from .finding import FindingError
 
@@ -66,6 +67,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
         namespace_id, where = await _where(postgres, range(partitions), partition, name)
         chain = await find_chain(settings, postgres)
         users = await postgres.fetch("count_users_of_partitions", list(where), namespace_id)
+        await _mend_search(postgres, where, namespace_id)
     finally:
         await link.close()
         await postgres.close()
@@ -84,6 +86,14 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
     await _finish(settings, [p for p in where if p not in lost])
     if lost:
         raise FindingError(*lost.values())
+
+
+async def _mend_search(postgres: Postgres, partitions: Collection[int], namespace_id: int | None) -> None:
+    """Notes users whom searches do not find by id and name as they are; a persister writes their rows anew."""
+    for row in await postgres.fetch("get_namespaces"):
+        if row["partition"] in partitions and namespace_id in (None, row["id"]):
+            async for page in differing_search_rows(postgres.fetch, row["id"]):
+                await postgres.fetch("add_search_updates", [user["number"] for user in page])
 
 
 async def _take_from_redis(settings: Settings, partition: int | None, quiet: bool) -> None:

@@ -18,13 +18,14 @@ class PoolName(StrEnum):
     """A pool by kind of caller. No pool uses the connections of another."""
 
     ANONYMOUS = "anonymous"  # reads without a key
+    SEARCHES = "searches"  # searches for users without a key
     READS = "reads"  # reads by key
     WRITES = "writes"  # corrections, look-ups of grants, administration, and the server's own queries
 
 
 #: Connections of a pool, in each process. Several workers have several times as many, and Postgres takes 100 by
 #: default.
-CONNECTIONS_MAX = {PoolName.ANONYMOUS: 2, PoolName.READS: 4, PoolName.WRITES: 4}
+CONNECTIONS_MAX = {PoolName.ANONYMOUS: 2, PoolName.SEARCHES: 2, PoolName.READS: 4, PoolName.WRITES: 4}
 #: Queries of one client that may wait for its share of a pool. A page of the console makes ten at once.
 WAITING_MAX = 32
 

@@ -163,8 +163,16 @@ class Postgres:
     @property
     def writes(self) -> "Postgres":
         """The same database, where every caller uses the pool of writes."""
+        return self._by(PoolName.WRITES)
+
+    @property
+    def searches(self) -> "Postgres":
+        """The same database, where every caller uses the pool of searches without a key."""
+        return self._by(PoolName.SEARCHES)
+
+    def _by(self, name: PoolName) -> "Postgres":
         other = copy(self)
-        other._pool_name = PoolName.WRITES
+        other._pool_name = name
         return other
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:

@@ -32,6 +32,7 @@ from .faults import (
     MAINTENANCE,
     PUBLISHING,
     SEALING,
+    SEARCH,
     SEASONS,
     STATE,
     USERS,
@@ -45,6 +46,7 @@ from .letter_decisions import carry_out
 from .namespace_dropper import NamespaceDropper
 from .namespace_publisher import NamespacePublisher
 from .open_windows import OpenWindows
+from .search_updates import SearchUpdates
 from .state_guard import StateGuard
 from .state_publisher import StatePublisher
 from .visibility import VisibilityWorker
@@ -56,6 +58,8 @@ ROUND_PAUSE_S = 0.05
 USERS_S = 0.25
 #: Seconds between two searches for users whose state is no longer needed.
 SHOWN_USERS_S = 60.0
+#: Seconds between two steps that update by what users are found.
+SEARCH_S = 0.25
 #: Seconds between two steps of clearing deleted namespaces: a step takes a twentieth of that.
 DELETIONS_S = 1.0
 
@@ -99,6 +103,7 @@ class ChoreServices:
     where an archive is to be written or updated. clock: this machine's, in microseconds."""
 
     settings: Settings
+    partitions: int
     capacity: Capacity
     link: RedisConnection
     apply_link: RedisConnection
@@ -164,6 +169,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
     clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings, services.capacity)
     publisher, state_publisher, closer = NamespacePublisher(), StatePublisher(), WindowCloser(services.windows)
     users, dropper = VisibilityWorker(link, apply_link, faults), NamespaceDropper(faults=faults)
+    search = SearchUpdates(services.partitions)
 
     async def open_seasons(session: LedgerSession) -> None:
         async def open_some(partitions: Collection[int]) -> None:
@@ -215,6 +221,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("dead letters", interval_s, each(LETTERS, settle_letters, "get_partitions_with_decisions")),
         Chore("users", USERS_S, alone(USERS, by_state(apply_intents))),
         Chore("shown users", SHOWN_USERS_S, alone(USERS, by_state(users.release_shown))),
+        Chore("search", SEARCH_S, alone(SEARCH, lambda session: search.step(session, list(services.leases)))),
         Chore("deletions", DELETIONS_S, by_state(lambda session: dropper.step(session, link, services.leases))),
     )
 

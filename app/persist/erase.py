@@ -35,6 +35,7 @@ async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
             await session.fetch("update_dead_letter_entry", *row[:3], _without(row["entry"], intent.name, name))
         await session.fetch("settle_dead_letters_of_user", intent.number)
         await session.fetch("replace_user_name", intent.number, name)
+        await session.fetch("delete_searchable_users", intent.number)
         await session.fetch("release_erased_user", intent.number)
         # Last: a change of the deployment's state locks its row at the commit, behind all other rows.
         await session.fetch("increment_erasures")

@@ -61,11 +61,11 @@ def is_plural(kind: str) -> bool:
     return kind in (COUNTS, SEASONS) or kind.startswith("all ")
 
 
-PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE, CAPACITY = (
+PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE, CAPACITY, SEARCH = (
     WorkUnit(EVERYWHERE, f"all {what}")
     for what in (
         *("namespaces", "seals", "states of users", "archives", "changes of the deployment's state"),
-        "figures of Redis",
+        *("figures of Redis", "updates of search"),
     )
 )
 

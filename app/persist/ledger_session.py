@@ -25,6 +25,7 @@ from .leases import LOCK_PRESENCE, Leases, SessionEnded, Superseded
 from .ledger_row import BARE, FULL, OWNER, LedgerRow, unpack
 from .namespace_partitions import NamespacePartitions
 from .row_chain import RECORD_COLUMNS, chain_records
+from .searchable_users import add_searchable_users
 from .time_buckets import add_board_sums, count_in_time
 
 #: Users whose numbers are cached. Beyond them the cache is cleared, and numbers are read again.
@@ -181,12 +182,14 @@ class LedgerSession:
                     raise await refusal_of(self.fetch, p, (last.epoch, last.seq), newest_epoch)
 
     async def count(self, p: int) -> int:
-        """Counts up to COUNT_ROWS_MAX further rows of a partition by time, in a transaction of its own. Returns the
-        number of rows. O(rows × log n). Superseded."""
+        """Counts up to COUNT_ROWS_MAX further rows of a partition by time, in a transaction of its own, and lets
+        searches find their users. Returns the number of rows. O(rows × log n). Superseded."""
         async with self.fenced(p):
             rows = await self._connection.fetch(queries()["get_uncounted_span"], p, COUNT_ROWS_MAX)
             for row in rows:
-                await count_in_time(self._connection, [[value] for value in row])
+                span = [[value] for value in row]
+                await count_in_time(self._connection, span)
+                await add_searchable_users(self._connection, span)
                 if not await self._connection.fetch(queries()["advance_counted_offset"], *row):
                     raise Superseded(f"another persister counts partition {p}")
         return sum(row["seq"] - row["counted_seq"] for row in rows)
@@ -294,6 +297,7 @@ class LedgerSession:
             "delete_pending_archive_updates",
             "delete_quarantined_grants",
             "delete_seals",
+            "delete_searchable_users_of_namespaces",
         ):
             if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
                 return True

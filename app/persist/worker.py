@@ -151,6 +151,7 @@ class Worker:
         beside = self._beside = Maintenance(url, session.leases.number)
         services = ChoreServices(
             settings=self._settings,
+            partitions=self._partitions,
             capacity=self._capacity,
             link=self._chores_link,
             apply_link=self._apply_link,

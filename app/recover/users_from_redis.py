@@ -195,6 +195,7 @@ async def erase_under_other_name(fetch: Fetch, number: int, partitions: int) -> 
     """Erases a user whose name is a new user's by now: Redis has nothing of theirs. Persisters clear the texts."""
     name = erased_name(number)
     await fetch("replace_user_name", number, name)
+    await fetch("delete_searchable_users", number)
     await erase_again(fetch, number, name)
     (row,) = await fetch("get_states_by_names", [name], 0)
     await fetch("confirm_intent", number, row["version"], list(range(partitions)))

@@ -12,6 +12,7 @@ from ..model.zone import known_zone
 from .archives import check_archives
 from .connections import StoreConnections
 from .report import FINDINGS_MAX, Report, decimal_text, user_label
+from .search import check_search
 
 _SPANS = (
     *("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of"),
@@ -57,6 +58,7 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
         what = "is listed and does not wait so" if row["is_extra"] else "waits and is not listed so"
         report.note(f"{name}, grants in quarantine", f"{row['grant_id']!r} of seq {row['seq']} {what}")
     await check_archives(stores, namespace, report)
+    await check_search(stores, namespace, report)
     for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
             what, cure = _dead_letter(namespace.partition, row)

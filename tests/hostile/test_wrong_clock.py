@@ -105,6 +105,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
 
             services = ChoreServices(
                 settings=settings,
+                partitions=16,
                 capacity=Capacity(StoreBounds.of(settings), 16),
                 link=link,
                 apply_link=link,

@@ -105,6 +105,8 @@ def test_what_no_log_holds_is_recorded_as_redis_has_it(own_stack: Any) -> None:
         own_stack.wait_flushed()
         assert differences(before, namespace_state(own_stack.redis.url)) == []
         assert verify(own_stack) == (0, [])
+        users = api.get("/v1/namespaces/plain/users", params={"q": "ZO"}).json()["users"]
+        assert [user["user_id"] for user in users] == ["zoe"], "searches find who came in the lost part"
         check_answers(api)
         give(api, 25, 10)
         correct(api)

@@ -240,3 +240,11 @@ def test_a_page_of_grants_that_count_costs_the_same_wherever_it_lies(
 
 def test_the_tables_are_of_known_size(db: psycopg.Connection[Any]) -> None:
     assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 1").fetchone() == (GRANTS + GRANTS // 10,)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_search_reads_no_more_rows_than_it_shows(db: psycopg.Connection[Any], mode: str) -> None:
+    """Of 3,000 users who begin so, ids and names in one order: nothing is sorted."""
+    for beginning, end in (("u", "v"), ("name", "namf")):
+        plan = plan_of(db, "find_searchable_users", (SPACE, beginning, end, beginning, -1, 1_000, 11, False), mode)
+        assert rows_read(plan, "searchable_users") <= 40, beginning

@@ -14,6 +14,7 @@ from tests.support.command_here import command_here
 GRANTS = [("ann", 5, "red"), ("bob", 3, "blue"), ("ann", 2, "blue"), ("cleo", 3, "red"), ("dora", 4, None)]
 GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 and 8
 TABLES = ["ledger", "standings", "user_buckets", "namespace_buckets", "quarantined_grants"]
+TABLES += ["searchable_users"]
 
 
 def verify(stack: Any, *names: str) -> tuple[int, list[str]]:

@@ -46,7 +46,8 @@ FROM ledger l WHERE l.namespace_id = %(space)s AND l.seq %% 20 IN (0, 7)
 FILL = f"""
 INSERT INTO users (name) SELECT 'u' || i FROM generate_series(1, {USERS}) AS i;
 INSERT INTO api_keys (id, hash, scopes) SELECT 'k' || i, 'h', '{{read:*}}' FROM generate_series(1, 100) AS i;
-INSERT INTO profiles (user_number, display_name) SELECT i, 'name ' || i FROM generate_series(1, 2000) AS i;
+INSERT INTO profiles (user_number, display_name, folded_name)
+    SELECT i, 'name ' || i, 'name ' || i FROM generate_series(1, 2000) AS i;
 INSERT INTO hidden_users (user_number, by_admin) SELECT i * 100, true FROM generate_series(1, 20) AS i;
 INSERT INTO visibility_intents (user_number, name, version, desired_state, pending_partitions)
     SELECT i * 100, 'u' || i * 100, i, 'hide', '{{}}' FROM generate_series(1, 20) AS i;
@@ -82,6 +83,11 @@ INSERT INTO hidden_archive_users
 INSERT INTO pending_archive_updates SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;
 INSERT INTO dead_letters (partition, epoch, seq, namespace_id, reason, entry)
     SELECT 0, 1, i, {SPACE}, 'duplicate', 'u' FROM generate_series(1, 50) AS i;
+"""
+SEARCHABLE = """
+INSERT INTO searchable_users (user_number, namespace_id, folded_id, folded_name)
+SELECT s.user_number, s.namespace_id, u.name, p.folded_name
+FROM standings s JOIN users u ON u.number = s.user_number LEFT JOIN profiles p ON p.user_number = s.user_number
 """
 
 
@@ -123,6 +129,7 @@ async def _count(url: str) -> None:
             span = [[row["partition"]], [1], [0], [row["epoch"]], [row["seq"]]]
             await db.execute(queries()["add_standings"], *span)
             await count_in_time(db, span)
+        await db.execute(SEARCHABLE)
         await db.execute("UPDATE partitions SET counted_epoch = epoch, counted_seq = seq")
     finally:
         await db.close()

@@ -65,6 +65,18 @@ STANDINGS = [
         "n, standings: 'eve' has nothing in nothing grants, the ledger adds up to 6 in 1",
     ),
 ]
+SEARCH = [
+    Statement(
+        "lose_row_of_search",
+        "DELETE FROM searchable_users WHERE user_number = {eve}",
+        "n: a search does not find 'eve' by id and name as they are",
+    ),
+    Statement(
+        "change_row_of_search",
+        "UPDATE searchable_users SET folded_name = 'another' WHERE user_number = {ann}",
+        "n: a search does not find 'ann' by id and name as they are",
+    ),
+]
 BUCKETS = [
     Statement(
         "change_hour",
@@ -123,4 +135,4 @@ def _plant(statement: Statement, c: Checked) -> str:
     return statement.line.format(**words)
 
 
-LEDGER_FAULTS = [Fault(one.name, partial(_plant, one)) for one in (*ROWS, *STANDINGS, *BUCKETS, *QUARANTINE)]
+LEDGER_FAULTS = [Fault(one.name, partial(_plant, one)) for one in (*ROWS, *STANDINGS, *SEARCH, *BUCKETS, *QUARANTINE)]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.known_ledger import BEST, BEST_SPACE, GRANTS, SPACE
+from tests.support.search_samples import SEARCH_SAMPLES
 from tests.support.transfer_samples import TRANSFER_SAMPLES
 from tests.support.webhook_samples import WEBHOOK_SAMPLES
 
@@ -32,6 +33,7 @@ WITHOUT_PLAN = {
 }
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
+    **SEARCH_SAMPLES,
     **TRANSFER_SAMPLES,
     **WEBHOOK_SAMPLES,
     "get_offsets": (),
@@ -306,7 +308,6 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "lock_lease": (0, 1),
     "lock_presence": (2, 1),
     "get_current_time": (),
-    "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),
     "get_blockers": (1,),
     "count_users_of_namespaces": (0, NONE),

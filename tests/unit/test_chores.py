@@ -86,6 +86,7 @@ def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreS
     )
     return ChoreServices(
         settings=Settings(),
+        partitions=16,
         leases=leases,
         faults=faults,
         pending_archives=set(),

@@ -221,6 +221,7 @@ def test_a_row_that_is_lost_is_told_and_repaired(own_stack: Stack) -> None:
         api.post("/v1/namespaces/n/grants", json={"grant_id": "g", "user_id": "ann", "amount": 1}).raise_for_status()
         api.put("/v1/users/ann", json={"display_name": "Änne"}).raise_for_status()
         settle(own_stack)
+        until(lambda: db.execute("SELECT FROM pending_search_updates").fetchone() is None, "it is never done")
         for loss in ("DELETE FROM searchable_users", "UPDATE searchable_users SET folded_id = 'x', folded_name = 'y'"):
             db.execute(loss.encode())
             done = own_stack.run("verify", "--quiet")
@@ -228,7 +229,7 @@ def test_a_row_that_is_lost_is_told_and_repaired(own_stack: Stack) -> None:
             assert "n: a search does not find 'ann' by id and name as they are" in done.stdout
             assert own_stack.run("repair", "--quiet").returncode == 0
             until(lambda: matches(api, "n", "ANN") == matches(api, "n", "änn") == ["ann"], "it is not found")
-        settle(own_stack)
+            until(lambda: db.execute("SELECT FROM pending_search_updates").fetchone() is None, "it is never done")
         assert own_stack.run("verify", "--quiet").returncode == 0
 
 

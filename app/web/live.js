@@ -197,7 +197,7 @@ export class Live {
     this.waiting = first < 5_000 ? 'short' : 'long';
     this.onState('reconnecting', retryMs ? RESTART[0] : why);
     // Every client got the same moment to come back: spread over as long again.
-    this.later(() => this.connect(), retryMs ? retryMs * (1 + this.random()) : wait);
+    this.later(() => this.connect(), Math.max(wait, (retryMs || 0) * (1 + this.random())));
   }
 
   // Exponential, with jitter over the upper half; from the beginning after a subscription that lasted.

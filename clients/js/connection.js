@@ -233,7 +233,8 @@ export class LiveConnection {
   /** @param {number} retryMs */
   #drain(retryMs) {
     const away = Math.min(Number(retryMs) || 0, DRAIN_MS_MAX);
-    // Every client is sent away for the same time: they come back spread over as long again.
+    // Every client is sent away for the same time: they come back spread over as long again. Who is sent away again and
+    // again waits as after losses.
     this.#lose(new Problem('draining', 'the server shuts down'), SOON, away * (1 + this.#random()));
   }
 
@@ -252,13 +253,13 @@ export class LiveConnection {
   /**
    * @param {Problem} problem
    * @param {Bounds} bounds
-   * @param {number} [wait] in place of one within the bounds
+   * @param {number} [least] ms to wait, at least
    */
-  #lose(problem, bounds, wait) {
+  #lose(problem, bounds, least = 0) {
     if (this.#socket && performance.now() - this.#socket.readyAt >= STABLE_MS) this.#tries = 0;
     this.#hangUp();
     this.#isPatient = bounds === PATIENT;
-    const later = wait ?? fullJitter(this.#tries++, bounds, this.#random);
+    const later = Math.max(least, fullJitter(this.#tries++, bounds, this.#random));
     if (this.#subscriptions.size) this.#after('connect', later, () => this.#connect());
     this.#tellAll('waiting', this.#subscriptions.size ? problem : null);
     if (problem.code !== 'draining') this.#callbacks.report(problem);

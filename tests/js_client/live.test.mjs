@@ -183,6 +183,22 @@ test('a server that shuts down says when to come back; all clients spread over a
   assert.deepEqual(seen.states.slice(2), ['waiting draining', 'connecting']);
 });
 
+for (const retryMs of [0, -1e9, 1e-9, 'soon', null, Infinity]) {
+  test(`a server that sends its clients away for ${retryMs} ms is not flooded`, async () => {
+    watch();
+    await settle();
+    for (let i = 0; i < 50; i++) {
+      FakeSocket.last.open();
+      FakeSocket.last.say({ type: 'drain', retry_ms: retryMs });
+      FakeSocket.last.end(4200);
+      await pass(1_000, 50);
+    }
+    assert.ok(FakeSocket.all.length <= 12, `${FakeSocket.all.length} connections in 50 s`);
+    await pass(120_000, 50);
+    assert.equal(FakeSocket.last.readyState, 0, 'it comes back all the same');
+  });
+}
+
 test('a token is the first message, and a provider is asked anew once it is over', async () => {
   let count = 0;
   const { seen } = watch({ options: { token: async () => `token-${++count}` } });

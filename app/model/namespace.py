@@ -15,7 +15,7 @@ from .moment import SentMoment, format_span, read_moment
 from .periods import Period, Weekday
 from .score import from_units, to_units
 from .stats import Band, check_bands
-from .text import NAME_CHARS_MAX, check_chars, check_namespace_name
+from .text import check_name, check_namespace_name
 from .windows import Calendar, Season
 from .zone import check_zone
 
@@ -126,7 +126,7 @@ def _moment_in(sent: msgspec.Raw, field: str) -> datetime:
 def check_rules(rules: Rules) -> Rules:
     """The rules in their normal form (`all` first, each period once). Invalid, naming the field."""
     if rules.display_name is not None:
-        check_chars(rules.display_name, "$.display_name", NAME_CHARS_MAX)
+        check_name(rules.display_name, "$.display_name")
     if rules.group is not None:
         check_namespace_name(rules.group, "$.group")
     check_zone(rules.timezone, "$.timezone")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .errors import Invalid
-from .text import NAME_CHARS_MAX, check_chars, check_text
+from .text import check_name, check_text
 from .zone import check_zone
 
 #: Bytes of an avatar's address: Redis has it for each user, and each row of a board shows it.
@@ -45,7 +45,7 @@ def check_profile(profile: Profile) -> Profile:
 def check_display(profile: Profile | NamespaceProfile) -> None:
     """Checks the name and the picture of a profile. Invalid, naming the field."""
     if profile.display_name is not None:
-        check_chars(profile.display_name, "$.display_name", NAME_CHARS_MAX)
+        check_name(profile.display_name, "$.display_name")
     if profile.avatar is not None:
         _check_url(profile.avatar, "$.avatar")
 

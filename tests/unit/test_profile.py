@@ -13,6 +13,7 @@ from app.model.profile import Profile, check_profile
     [
         {},
         {"display_name": "Zoë <b> 👩‍🚀", "avatar": "https://example.org/a b.png".replace(" ", "%20")},
+        {"display_name": "א\u200fב"},
         {"display_name": "x" * 128, "timezone": "Europe/Berlin"},
         {"avatar": "http://[::1]:8080/a.png?b=c#d", "timezone": "UTC"},
         {"avatar": "https://example.org/" + "x" * 492},
@@ -26,7 +27,7 @@ def test_what_is_taken(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("display_name", ["", "x" * 129, "é" * 129, "a\nb", "a\x00b", "a\x7fb", "\ud800"]),
+        ("display_name", ["", "x" * 129, "é" * 129, "a\nb", "a\x00b", "a\x7fb", "\ud800", "a\u202eb", "\u2067a"]),
         ("timezone", ["", "Mars/Olympus", "localtime", "Factory", "../etc/passwd", "europe/berlin", "+02:00"]),
         (
             "avatar",

@@ -1,0 +1,149 @@
+// The rows of a board: what changed is lit up, and rows move to their new positions. What comes from the server is only
+// ever set as text.
+
+const CALM = '(prefers-reduced-motion: reduce)';
+/** Characters of a score that have their usual size; if one row has more, all rows are smaller. */
+const SCORE_CHARS = 11;
+
+export class BoardRows {
+  #rows = new Map(); // user id → row
+  #body;
+
+  constructor(body) {
+    this.#body = body;
+  }
+
+  clear() {
+    this.#rows.clear();
+    this.#body.replaceChildren();
+  }
+
+  /** entries: by position; rules: the namespace's, as far as they are known. */
+  draw(entries, { scale, order }, words) {
+    const before = this.#tops();
+    const present = new Set(entries.map((entry) => entry.user_id));
+    for (const [user, row] of this.#rows) {
+      if (present.has(user)) continue;
+      row.element.remove();
+      this.#rows.delete(user);
+    }
+    const partOf = shares(entries, order);
+    let longest = 0;
+    entries.forEach((entry, index) => {
+      const row = this.#rows.get(entry.user_id) ?? this.#create(entry);
+      const points = words.score(entry.score, scale);
+      longest = Math.max(longest, points.length);
+      const gain = update(row, entry, points, words);
+      if (gain) showGain(row, words.score(Math.abs(gain), scale), gain > 0, order !== 'asc');
+      row.element.style.setProperty('--lb-part', partOf(entry.score));
+      const there = this.#body.children[index];
+      if (there !== row.element) this.#body.insertBefore(row.element, there ?? null);
+    });
+    this.#body.dataset.long = longest > SCORE_CHARS;
+    if (!matchMedia(CALM).matches) this.#move(before);
+  }
+
+  #create({ user_id: user, score }) {
+    const row = makeRow();
+    row.element.style.setProperty('--lb-hue', hueOf(user));
+    row.score = score;
+    this.#rows.set(user, row);
+    return row;
+  }
+
+  /** The top of each row as it is on the screen now, in the middle of a move, too. */
+  #tops() {
+    const top = this.#body.getBoundingClientRect().top;
+    return new Map([...this.#rows].map(([user, { element }]) => [user, element.getBoundingClientRect().top - top]));
+  }
+
+  /** FLIP: every row is in its new position already, and is drawn as if it came from its old one. */
+  #move(before) {
+    const top = this.#body.offsetTop;
+    for (const [user, row] of this.#rows) {
+      const [from, to] = [before.get(user), row.element.offsetTop - top];
+      if (from === undefined) row.element.animate([{ opacity: 0 }, {}], 300);
+      else if (to !== row.top) { // Else it is there, or on its way.
+        row.moving?.cancel();
+        const zIndex = from > to ? 1 : 0; // A row that rises passes in front.
+        const way = [{ transform: `translateY(${from - to}px)`, zIndex }, { transform: 'none', zIndex }];
+        row.moving = row.element.animate(way, { duration: 450, easing: 'cubic-bezier(.2, .8, .2, 1)' });
+      }
+      row.top = to;
+    }
+  }
+}
+
+/** The length of a row's bar, 0 to 1, by its score: the best one's is whole. None where a score may be below 0. */
+function shares(entries, order) {
+  const scores = entries.map((entry) => entry.score);
+  const best = order === 'asc' ? Math.min(...scores) : Math.max(...scores);
+  if (!(best > 0)) return () => 0;
+  return order === 'asc' ? (score) => best / score : (score) => Math.max(0, score / best);
+}
+
+/** A hue of 360; ids that differ by one letter have hues far apart (FNV-1a, mixed as MurmurHash3 ends). */
+function hueOf(user) {
+  let hash = 0x811c9dc5;
+  for (const letter of user) hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % 360;
+}
+
+/** The roles say again what the elements are: laid out as a grid, some browsers forget it. */
+function makeRow() {
+  const cell = (name, ...inside) => make('td', { className: name, role: 'cell' }, ...inside);
+  const [place, face, name] = [make('span', { part: 'rank' }), make('span', { className: 'face', part: 'face' }), make('bdi', { className: 'name', part: 'name' })];
+  const [gain, score] = [make('span', { className: 'gain', part: 'gain' }), make('span', { className: 'score', part: 'score' })];
+  for (const mark of [face, gain]) mark.ariaHidden = 'true';
+  const player = cell('player', face, name);
+  const element = make('tr', { part: 'row', role: 'row' }, cell('rank', place), player, cell('points', gain, score));
+  return { element, place, face, name, gain, score: 0, points: score, player };
+}
+
+function make(tag, { part, ...properties }, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  if (part) element.part = part;
+  element.append(...children);
+  return element;
+}
+
+/** Writes an entry into its row. Returns by how much the score has changed since the last drawing. */
+function update(row, entry, points, words) {
+  const name = entry.display_name || entry.user_id;
+  const rank = words.count(entry.rank);
+  setText(row.place, rank);
+  row.element.dataset.rank = entry.rank;
+  setText(row.points, points);
+  if (row.shown !== name || row.avatar !== entry.avatar) {
+    row.name.textContent = name;
+    row.player.title = name === entry.user_id ? name : `${name} (${entry.user_id})`;
+    row.face.replaceChildren(portrait(name, entry.avatar));
+  }
+  const gain = entry.score - row.score;
+  Object.assign(row, { shown: name, avatar: entry.avatar, score: entry.score });
+  return gain;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** A picture of another site, which learns nothing of this page; the initial where it does not load. */
+function portrait(name, avatar) {
+  const initial = document.createTextNode(/[\p{L}\p{N}\p{Extended_Pictographic}]/u.exec(name)?.[0].toUpperCase() ?? '·');
+  if (!/^(https:\/\/|data:image\/)/.test(avatar ?? '')) return initial;
+  const image = Object.assign(new Image(), { alt: '', loading: 'lazy', referrerPolicy: 'no-referrer', src: avatar });
+  image.onerror = () => image.replaceWith(initial);
+  return image;
+}
+
+function showGain(row, amount, isUp, isUpGood) {
+  row.gain.textContent = (isUp ? '+' : '−') + amount;
+  row.gain.dataset.good = isUp === isUpGood;
+  row.chip?.cancel();
+  row.chip = row.gain.animate([{ opacity: 1 }, { opacity: 1, offset: 0.7 }, { opacity: 0 }], 2_000);
+  row.chip.onfinish = () => { row.gain.textContent = ''; };
+  row.element.animate([{ backgroundColor: 'var(--lb-flash)' }, {}], { duration: 1_200, easing: 'ease-out' });
+}

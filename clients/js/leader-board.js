@@ -1,0 +1,273 @@
+// <leader-board>: a live board in a page. One script tag, no build step:
+//   <script type="module" src="https://scores.example.com/clients/leader-board.js"></script>
+//   <leader-board namespace="gp" window="week" limit="10"></leader-board>
+
+import { BoardRows } from './board_rows.js';
+import { stateOf } from './board_state.js';
+import { STYLE } from './board_style.js';
+import { Leaderboard } from './live.js';
+import { loadWords } from './words.js';
+
+/** Rows of a view: as many as the server sends. */
+const LIMIT_MAX = 100;
+const RADIUS_MAX = 25;
+/** A new leader is announced to screen readers at most so often. */
+const ANNOUNCE_MS = 15_000;
+const SHEET = new CSSStyleSheet();
+SHEET.replaceSync(STYLE); // Not a <style>: policies that forbid inline styles allow it.
+
+const MARKUP = `
+<div id="box" part="box">
+  <div class="card" part="card">
+    <table id="board" role="table" part="table" hidden>
+      <thead role="rowgroup" part="head"><tr role="row">
+        <th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th>
+      </tr></thead>
+      <tbody id="rows" role="rowgroup"></tbody>
+    </table>
+    <div id="note" class="note" part="note" hidden><h2></h2><p></p><slot name="action"></slot></div>
+  </div>
+  <p class="foot" part="foot"><b part="state"></b><span></span></p>
+  <p id="announcer" class="unseen" role="status" aria-live="polite"></p>
+</div>`;
+
+export class LeaderBoard extends HTMLElement {
+  static observedAttributes = ['src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'token', 'lang'];
+
+  #root = this.attachShadow({ mode: 'open' });
+  #rows;
+  #words = null;
+  #language = '';
+  #rules = null;
+  #rulesOf = ''; // The namespace whose rules were asked for.
+  #token = '';
+  #client = null;
+  #live = null;
+  #subscription = null;
+  #followed = ''; // What is followed, and where.
+  #state = { name: 'idle', code: '' };
+  #drawn = ''; // The board whose rows are on the page.
+  #leader = null;
+  #announcedAt = -Infinity;
+  #frame = 0;
+  #isDue = false;
+
+  constructor() {
+    super();
+    this.#root.innerHTML = MARKUP;
+    this.#root.adoptedStyleSheets = [SHEET];
+    this.#rows = new BoardRows(this.#find('rows'));
+  }
+
+  connectedCallback() {
+    this.#plan();
+  }
+
+  disconnectedCallback() {
+    this.#hangUp();
+  }
+
+  attributeChangedCallback(name, before, value) {
+    if (name === 'token') this.#token = value ?? '';
+    if (before !== value) this.#plan();
+  }
+
+  /** A client token, or a function that gets one. Never an API key in a page of yours: everybody has what a page has. */
+  set token(source) {
+    if (source === this.#token) return;
+    this.#token = source ?? '';
+    this.#hangUp();
+    this.#plan();
+  }
+
+  /** The namespace's rules (`scale`, `order`, `timezone` …), where the page has them; else the element asks for them. */
+  set rules(rules) {
+    this.#rules = rules;
+    this.#rulesOf = rules?.name ?? '';
+    this.#redraw();
+  }
+
+  /** The newest state of the board; null before the first, and while there is no such board. */
+  get board() {
+    return this.#subscription?.board ?? null;
+  }
+
+  /** `{name, code}`: connecting, live, stale, reconnecting, absent, stopped or idle; and the code of the problem, or ''. */
+  get state() {
+    return this.#state;
+  }
+
+  /** Begins anew after it has stopped. */
+  retry() {
+    this.#hangUp();
+    this.#plan();
+  }
+
+  // What to follow.
+
+  /** Attributes are set one after the other: they are looked at once, when all are. */
+  #plan() {
+    if (this.#isDue || !this.isConnected) return;
+    this.#isDue = true;
+    queueMicrotask(async () => {
+      await this.#speak();
+      this.#isDue = false;
+      if (this.isConnected) this.#follow();
+    });
+  }
+
+  async #speak() {
+    const language = this.lang || this.closest('[lang]')?.lang || navigator.language;
+    if (language === this.#language) return;
+    this.#language = language;
+    // A page in English that is read in Britain: English, with its dates.
+    const own = navigator.languages.filter((one) => one.startsWith(`${language}-`));
+    const words = await loadWords([...own, language, ...navigator.languages]);
+    if (language !== this.#language) return;
+    this.#words = words;
+    this.#find('box').dir = words.direction;
+    [...this.#root.querySelectorAll('th')].forEach((cell, i) => { cell.textContent = words.say(['rank', 'player', 'score'][i]); });
+    this.#redraw();
+  }
+
+  #follow() {
+    const view = this.#view();
+    const followed = JSON.stringify([this.getAttribute('src'), view]);
+    if (this.#live && followed === this.#followed) return;
+    if (this.#live && JSON.parse(this.#followed)[0] !== this.getAttribute('src')) this.#hangUp();
+    this.#followed = followed;
+    this.#subscription?.unsubscribe();
+    this.#subscription = null;
+    this.#state = { name: '', code: '' };
+    this.#clear();
+    if (!view) return this.#tell();
+    this.#connect();
+    this.#subscription = this.#live.subscribe({ ...view, onState: () => this.#tell() }, () => {
+      this.#frame ||= requestAnimationFrame(() => this.#draw());
+    });
+    this.#askRules(view.namespace);
+    return this.#tell();
+  }
+
+  #view() {
+    const [namespace, window, category, user] = ['namespace', 'window', 'category', 'around'].map((name) => this.getAttribute(name));
+    if (!namespace) return null;
+    const view = user
+      ? { kind: 'around', user, radius: this.#number('radius', 5, RADIUS_MAX) }
+      : { kind: 'top', limit: this.#number('limit', 10, LIMIT_MAX) };
+    return { namespace, window: window || 'all', category: category || null, view };
+  }
+
+  #number(name, usual, most) {
+    const number = Number.parseInt(this.getAttribute(name) ?? '', 10);
+    return Number.isFinite(number) ? Math.min(Math.max(number, 1), most) : usual;
+  }
+
+  #connect() {
+    if (this.#live?.state === 'closed') this.#live = null;
+    if (this.#live) return;
+    const src = this.getAttribute('src');
+    this.#client = new Leaderboard({ token: this.#token, ...(src && { url: new URL(src, document.baseURI).href }) });
+    this.#live = this.#client.connect({
+      onState: () => this.#tell(),
+      // All else is shown, and passes or is final. What this file itself does wrong is told.
+      onError: (problem) => problem.code === 'callback' && console.error(problem),
+    });
+  }
+
+  #hangUp() {
+    const live = this.#live;
+    this.#live = this.#client = this.#subscription = null;
+    this.#followed = '';
+    live?.close();
+  }
+
+  /** Without them, numbers have the digits they have. */
+  async #askRules(name) {
+    if (this.#rulesOf === name) return;
+    [this.#rules, this.#rulesOf] = [null, name];
+    const path = ['v1', 'namespaces'];
+    const answer = await this.#client.request('GET', path, { query: { prefix: name } }).catch(() => null);
+    if (!answer || this.#rulesOf !== name) return;
+    this.#rules = answer.namespaces.find((one) => one.name === name) ?? null;
+    this.#redraw();
+  }
+
+  // What is shown.
+
+  #clear() {
+    this.#rows.clear();
+    this.#drawn = '';
+    this.#leader = null;
+    this.#note('', '');
+  }
+
+  #redraw() {
+    if (this.#drawn) this.#frame ||= requestAnimationFrame(() => this.#draw());
+    if (this.#words) this.#tell();
+  }
+
+  /** At most once a frame of the screen, however many changes came. */
+  #draw() {
+    this.#frame = 0;
+    const { board } = this;
+    if (!board || !this.#words) return; // A whole state is on its way; the last one stays.
+    if (this.#drawn !== board.window) this.#clear();
+    this.#drawn = board.window;
+    const rules = this.#rules ?? {};
+    this.#find('board').ariaLabel = rules.display_name || this.getAttribute('namespace');
+    if (board.entries.length) this.#note('', '');
+    else this.#note(this.#words.say('emptyTitle'), this.#words.say('emptyHint'));
+    this.#rows.draw(board.entries, rules, this.#words);
+    this.#root.querySelector('.foot span').textContent = this.#words.say('updated', { time: this.#words.time(new Date()) });
+    this.#announce(board.entries[0], rules);
+    this.#fire('leaderboard-draw', { board, rules: this.#rules });
+  }
+
+  #announce(first, { scale }) {
+    const isNew = this.#leader !== null && first && first.user_id !== this.#leader;
+    this.#leader = first?.position === 1 ? first.user_id : null;
+    if (!isNew || this.#leader === null || performance.now() - this.#announcedAt < ANNOUNCE_MS) return;
+    this.#announcedAt = performance.now();
+    const name = first.display_name || first.user_id;
+    this.#find('announcer').textContent = this.#words.say('leads', { name, score: this.#words.score(first.score, scale) });
+  }
+
+  #tell() {
+    const words = this.#words;
+    if (!words) return;
+    const state = stateOf(this.#live, this.#subscription, this.#state);
+    const { name, code } = state;
+    const isNews = name !== this.#state.name || code !== this.#state.code;
+    this.#state = state;
+    this.dataset.state = name;
+    this.#root.querySelector('.foot b').textContent = words.say(`states.${name}`);
+    const why = words.problem(code);
+    if (name === 'stopped' || name === 'absent') {
+      this.#clear();
+      this.#note(why, words.say(name === 'absent' ? 'absentHint' : code.startsWith('close_400') ? 'keyHint' : 'stoppedHint'));
+    } else if (name === 'idle') {
+      this.#note(words.say('noBoardTitle'), words.say('noBoardHint'));
+    } else if (!this.#drawn) {
+      this.#note('', '');
+    }
+    if (isNews) this.#fire('leaderboard-state', { ...state, title: words.say(`states.${name}`), why });
+  }
+
+  #note(title, hint) {
+    const note = this.#find('note');
+    [note.children[0].textContent, note.children[1].textContent] = [title, hint];
+    note.hidden = !title;
+    this.#find('board').hidden = Boolean(title);
+  }
+
+  #fire(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
+  #find(id) {
+    return this.#root.getElementById(id);
+  }
+}
+
+if (!customElements.get('leader-board')) customElements.define('leader-board', LeaderBoard);

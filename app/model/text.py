@@ -5,7 +5,7 @@ import re
 from .errors import Invalid
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-#: What turns the order of the text around it: embeddings, overrides and isolates. Marks for one place (U+200F) may stay,
+#: What turns the order of the text around it: embeddings, overrides and isolates. Marks for one place (U+200F) may stay:
 #: names in Arabic and Hebrew have them.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 NAMESPACE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -42,7 +42,7 @@ def check_chars(value: str, field: str, chars_max: int) -> None:
 
 
 def check_name(value: str, field: str) -> None:
-    """Invalid unless `value` is a name that people read: one that would turn the order of what stands beside it is none."""
+    """Invalid unless `value` is a name that people read, and does not turn the order of what stands beside it."""
     check_chars(value, field, NAME_CHARS_MAX)
     if not value.isascii() and _BIDI.search(value):
         raise Invalid("must not contain controls of the direction of text (U+202A-202E, U+2066-2069)", field=field)

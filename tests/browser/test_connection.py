@@ -33,6 +33,8 @@ class Script:
         raise AssertionError(f"{count} {kind} expected, got {self.sent}")
 
     def say(self, **frame: Any) -> None:
+        if frame["type"] in ("delta", "uptodate"):
+            frame = {"window": "all", "starts": None, "ends": None, "epoch": 3, **frame}
         self.sockets[-1].send(json.dumps(frame))
 
     def snapshot(self, number: int, version: int, **scores: float) -> None:
@@ -56,7 +58,7 @@ def script(live_server: Any, board: str, page: Page) -> Script:
     page.goto(f"{live_server.url}/#/{board}/all")
     first = script.wait(page, "subscribe")
     view = {"kind": "top", "limit": 10}
-    assert first == {"type": "subscribe", "id": 1, "namespace": board, "window": "all", "view": view}
+    assert first == {"type": "subscribe", "id": 1, "namespace": board, "window": "all", "category": None, "view": view}
     script.snapshot(1, 7, otter=9, heron=3)
     shown(page, ("1", "otter", "9"), ("2", "heron", "3"))
     return script
@@ -115,14 +117,6 @@ def test_an_error_that_a_retry_does_not_mend_is_shown(page: Page, script: Script
     assert len(script.sockets) == 1
 
 
-@pytest.mark.parametrize(("code", "soon"), [(1006, True), (1012, True), (4101, False), (4108, False), (4129, False)])
-def test_the_page_backs_off(page: Page, script: Script, code: int, soon: bool) -> None:
-    script.sockets[-1].close(code=1011 if code == 1006 else code)  # 1006 cannot be sent: any other code is like it
-    expect(page.locator("#state b")).to_have_text("Reconnecting")
-    page.wait_for_timeout(1_200)
-    assert len(script.sockets) == (2 if soon else 1)
-
-
 def test_a_fault_that_passes_is_waited_out(page: Page, script: Script) -> None:
     script.say(type="error", id=1, code="store_unavailable")
     wait_for_state(page, "Not up to date", "The server cannot reach its store")
@@ -165,9 +159,10 @@ def test_many_changes_are_one_drawing(live_server: Any, board: str, page: Page) 
       close() {}
       send(text) {
         const { id } = JSON.parse(text);
-        const say = (frame) => this.onmessage({ data: JSON.stringify({ id, total: 1, ...frame }) });
+        const state = { id, window: 'all', starts: null, ends: null, epoch: 1, total: 1 };
+        const say = (frame) => this.onmessage({ data: JSON.stringify({ ...state, ...frame }) });
         const entry = (score) => ({ position: 1, rank: 1, user_id: 'otter', score, display_name: null, avatar: null });
-        say({ type: 'snapshot', window: 'all', starts: null, ends: null, epoch: 1, version: 0, entries: [entry(0)] });
+        setTimeout(() => say({ type: 'snapshot', version: 0, entries: [entry(0)] }));
         window.go = () => {
           for (let i = 1; i <= 1000; i += 1) {
             say({ type: 'delta', from: i - 1, version: i, upsert: [entry(i)], remove: [] });

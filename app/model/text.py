@@ -5,8 +5,8 @@ import re
 from .errors import Invalid
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-#: What turns the order of the text around it: embeddings, overrides and isolates. Marks for one place (U+200F) may stay:
-#: names in Arabic and Hebrew have them.
+#: What turns the order of the text around it: embeddings, overrides and isolates. Marks for one place (U+200F) may
+#: stay: names in Arabic and Hebrew have them.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 NAMESPACE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -63,9 +63,8 @@ def test_a_phone_shows_long_words_without_overflow(
     for name, gain, score in page.evaluate(BOXES):
         assert gain["right"] == 0 or gain["top"] >= name["bottom"] or gain["left"] >= name["right"]
         assert score["left"] >= name["right"]
-    small = page.evaluate("""() => [...document.querySelectorAll('button, select, #windows label')]
-        .map((one) => one.getBoundingClientRect()).filter((box) => box.height && (box.height < 43.9 || box.width < 43.9)).length""")
-    assert small == 0
+    boxes = [one.bounding_box() for one in page.locator("header button, select, #windows label").all()]
+    assert all(box and box["width"] >= 43.9 and box["height"] >= 43.9 for box in boxes)
 
 
 def test_where_the_lowest_is_best_its_bar_is_longest(

@@ -2,6 +2,7 @@
 import '/clients/leader-board.js';
 import { loadWords } from '/clients/words.js';
 import { BoardList } from './board_list.js';
+import { Drawer } from './drawer.js';
 
 const $ = (id) => document.getElementById(id);
 const USUAL = ['all', 'month', 'week', 'day'];
@@ -9,8 +10,9 @@ const LIMITS = [10, 25, 50, 100];
 
 const element = $('leader-board');
 const list = new BoardList({ onList, onRefusal: refuse, onAbsence });
+const drawer = new Drawer($('drawer'), { onAround: (around) => pick({ around }) });
 let words = null;
-let chosen = null; // {namespace, window, limit}
+let chosen = null; // {namespace, window, limit, around}
 let isRefused = false; // The key, by the list.
 let token = '';
 try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbidden here. */ }
@@ -20,7 +22,7 @@ try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbi
 function read() {
   let parts = [];
   try { parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent); } catch { /* Not an address of ours. */ }
-  const [name = '', window = '', limit] = parts;
+  const [name = '', window = '', limit, around = ''] = parts;
   const listed = list.boards.find((namespace) => namespace.name === name);
   // A namespace that is not listed may exist: private, or made a moment ago. The server knows.
   const unlisted = /^[A-Za-z0-9._-]{1,64}$/.test(name) ? { name, periods: USUAL } : undefined;
@@ -28,11 +30,13 @@ function read() {
     namespace: listed ?? unlisted ?? list.boards[0],
     window: /^[A-Za-z0-9:._-]{1,80}$/.test(window) ? window : 'all',
     limit: LIMITS.includes(Number(limit)) ? Number(limit) : LIMITS[0],
+    around, // A user: their neighbours in place of the top.
   };
 }
 
-function link({ namespace, window, limit }) {
-  return `#/${namespace.name}/${window}${limit === LIMITS[0] ? '' : `/${limit}`}`;
+function link({ namespace, window, limit, around }) {
+  const rest = around ? `/${limit}/${encodeURIComponent(around)}` : limit === LIMITS[0] ? '' : `/${limit}`;
+  return `#/${namespace.name}/${window}${rest}`;
 }
 
 function pick(change) {
@@ -85,12 +89,12 @@ function segment(window) {
 
 function follow() {
   offer();
-  const { namespace, window, limit } = chosen;
+  const { namespace, window, limit, around } = chosen;
   $('meta').textContent = '';
   if (!namespace) return;
   history.replaceState(null, '', link(chosen));
-  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit })) element.setAttribute(name, value);
-  document.body.dataset.limit = limit;
+  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit, around })) element.setAttribute(name, value);
+  $('top').hidden = !around;
 }
 
 // ---- The text above the board, and what may be done about its state.
@@ -128,6 +132,10 @@ element.addEventListener('leaderboard-draw', ({ detail: { board } }) => {
   $('meta').textContent = `${words.say('players', { n: board.total })} · ${words.span(board, chosen.namespace)}`;
 });
 
+element.addEventListener('leaderboard-open', ({ detail: { entry } }) => {
+  drawer.open(entry, { ...chosen, token, words });
+});
+
 // ---- The key: in this tab only, never in the address.
 
 function openKey() {
@@ -155,8 +163,9 @@ async function begin() {
   useKey(token);
 }
 
-$('namespace').onchange = () => pick({ namespace: { name: $('namespace').value } });
+$('namespace').onchange = () => pick({ namespace: { name: $('namespace').value }, around: '' });
 $('namespace').onfocus = () => list.refresh();
+$('top').onclick = () => pick({ around: '' });
 $('limit').onchange = () => pick({ limit: Number($('limit').value) });
 $('choice').onsubmit = (event) => event.preventDefault();
 $('key-open').onclick = openKey;

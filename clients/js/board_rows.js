@@ -8,9 +8,12 @@ const SCORE_CHARS = 11;
 export class BoardRows {
   #rows = new Map(); // user id → row
   #body;
+  #onOpen;
 
-  constructor(body) {
+  /** onOpen: called with the entry of a row that is chosen; none: rows are not to be chosen. */
+  constructor(body, onOpen) {
     this.#body = body;
+    this.#onOpen = onOpen;
   }
 
   clear() {
@@ -44,7 +47,7 @@ export class BoardRows {
   }
 
   #create({ user_id: user, score }) {
-    const row = makeRow();
+    const row = makeRow(this.#onOpen && (() => this.#onOpen(row.entry)));
     row.element.style.setProperty('--lb-hue', hueOf(user));
     row.score = score;
     this.#rows.set(user, row);
@@ -92,12 +95,13 @@ function hueOf(user) {
 }
 
 /** The roles say again what the elements are: laid out as a grid, some browsers forget it. */
-function makeRow() {
+function makeRow(onOpen) {
   const cell = (name, ...inside) => make('td', { className: name, role: 'cell' }, ...inside);
   const [place, face, name] = [make('span', { part: 'rank' }), make('span', { className: 'face', part: 'face' }), make('bdi', { className: 'name', part: 'name' })];
   const [gain, score] = [make('span', { className: 'gain', part: 'gain' }), make('span', { className: 'score', part: 'score' })];
   for (const mark of [face, gain]) mark.ariaHidden = 'true';
-  const player = cell('player', face, name);
+  const button = onOpen && make('button', { className: 'open', part: 'open', type: 'button', onclick: onOpen, ariaHasPopup: 'dialog' }, name);
+  const player = cell('player', face, button ?? name);
   const element = make('tr', { part: 'row', role: 'row' }, cell('rank', place), player, cell('points', gain, score));
   return { element, place, face, name, gain, score: 0, points: score, player };
 }
@@ -122,7 +126,7 @@ function update(row, entry, points, words) {
     row.face.replaceChildren(portrait(name, entry.avatar));
   }
   const gain = entry.score - row.score;
-  Object.assign(row, { shown: name, avatar: entry.avatar, score: entry.score });
+  Object.assign(row, { entry, shown: name, avatar: entry.avatar, score: entry.score });
   return gain;
 }
 

@@ -53,6 +53,11 @@ tr:is([data-rank="1"], [data-rank="2"], [data-rank="3"]) .rank span { background
 }
 .face img { width: 100%; height: 100%; object-fit: cover; }
 .name { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-weight: 500; unicode-bidi: isolate; }
+.open { min-width: 0; padding: 0; border: 0; background: none; font: inherit; color: inherit; text-align: start; cursor: pointer; display: flex; }
+.open::after { content: ""; position: absolute; inset: 0; z-index: 1; }
+.open:focus-visible { outline: none; }
+.open:focus-visible::after { outline: 2px solid var(--lb-accent); outline-offset: -3px; border-radius: .4em; }
+tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-offset: .2em; }
 .points { display: flex; align-items: center; justify-content: end; gap: .7em; padding-inline-start: .8em; white-space: nowrap; }
 .score { font-size: 1.12em; font-weight: 650; letter-spacing: -.01em; unicode-bidi: isolate; }
 .gain {

@@ -35,7 +35,7 @@ export class LeaderBoard extends HTMLElement {
   static observedAttributes = ['src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'token', 'lang'];
 
   #root = this.attachShadow({ mode: 'open' });
-  #rows;
+  #rows = null;
   #words = null;
   #language = '';
   #rules = null;
@@ -56,10 +56,11 @@ export class LeaderBoard extends HTMLElement {
     super();
     this.#root.innerHTML = MARKUP;
     this.#root.adoptedStyleSheets = [SHEET];
-    this.#rows = new BoardRows(this.#find('rows'));
   }
 
   connectedCallback() {
+    const onOpen = this.hasAttribute('openable') ? (entry) => this.#fire('leaderboard-open', { entry }) : undefined;
+    this.#rows ??= new BoardRows(this.#find('rows'), onOpen);
     this.#plan();
   }
 

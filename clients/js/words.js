@@ -71,6 +71,12 @@ export class Words {
     return this.#format('time', () => new Intl.DateTimeFormat(this.locale, { timeStyle: 'medium' })).format(date);
   }
 
+  /** A moment as the server writes it, by the reader's clock. */
+  moment(text) {
+    const how = { dateStyle: 'medium', timeStyle: 'short' };
+    return this.#format('moment', () => new Intl.DateTimeFormat(this.locale, how)).format(new Date(text));
+  }
+
   /** From when to when a window lasts, by the clock of its namespace. */
   span({ window, starts, ends }, rules) {
     if (!starts) return this.say('periods.all');

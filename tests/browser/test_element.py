@@ -121,9 +121,42 @@ def test_every_language_says_everything(live_server: Any, page: Page) -> None:
     page.goto(live_server.url)
     kinds = page.evaluate("""async () => {
       const paths = (texts, at = '') => Object.entries(texts).flatMap(([name, text]) =>
-        name === 'players' ? ['players'] : typeof text === 'object' ? paths(text, `${at}${name}.`) : [`${at}${name}`]);
+        ['players', 'streak', 'best', 'behind'].includes(name) ? [name] : typeof text === 'object' ? paths(text, `${at}${name}.`) : [`${at}${name}`]);
       const files = await Promise.all(['en', 'de', 'ar'].map((one) => import(`/clients/text_${one}.js`)));
       return files.map((file) => paths(file.default).sort());
     }""")
     assert kinds[0] == kinds[1] == kinds[2]
     page.close()
+
+
+def test_a_row_opens_what_is_known_of_its_user(live_server: Any, api: httpx.Client, space: str, page: Page) -> None:
+    publish(api, space, streaks=True, scale=1)
+    give(api, space, "otter", 9)
+    give(api, space, "heron", 7, source="race", action="finish")
+    give(api, space, "heron", -0.5, source="penalty")
+    page.goto(f"{live_server.url}/#/{space}/week")
+    shown(page, ("1", "otter", "9.0"), ("2", "heron", "6.5"))
+    page.get_by_role("button", name="heron").focus()
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog", name="heron")
+    expect(drawer.locator("dt")).to_have_text(["All time", "Month", "Week", "Day"])
+    expect(drawer.locator("dd").first).to_have_text("2 · 6.52.5 to the next")
+    expect(page.locator("#drawer-streak")).to_have_text("1 day in a row · best: 1 day")
+    expect(page.locator("#drawer-note")).to_contain_text("a key with the scope “read”")
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+
+    page.get_by_role("button", name="Use a key").click()
+    page.fill("#key", live_server.key)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="heron").click()
+    grants = page.locator("#drawer-grants li")
+    expect(grants).to_have_count(2)
+    assert sorted(grants.locator("b").all_text_contents()) == ["7.0", "−0.5"]
+    assert sorted(grants.locator("bdi").all_text_contents()) == ["penalty", "race · finish"]
+
+    page.get_by_role("button", name="Show those around").click()
+    shown(page, ("1", "otter", "9.0"), ("2", "heron", "6.5"))
+    assert page.url.endswith(f"/#/{space}/week/10/heron")
+    page.get_by_role("button", name="Show the top").click()
+    assert page.url.endswith(f"/#/{space}/week")

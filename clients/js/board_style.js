@@ -86,7 +86,7 @@ tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-off
   .face { --lb-face: 2em; font-size: .9em; }
   /* Below the score, where no name is. */
   .points { position: relative; height: 100%; padding-inline-start: .6em; }
-  .gain { position: absolute; inset-inline-end: 0; top: calc(50% + .8em); padding: 0 .4em; font-size: .72em; line-height: 1.3; }
+  .gain { position: absolute; inset-inline-end: 0; top: calc(50% + 1em); padding: 0 .4em; font-size: .72em; line-height: 1.3; }
   tbody[data-long=true] .score { font-size: .85em; letter-spacing: -.02em; }
 }
 @media (prefers-reduced-motion: reduce) { tbody tr { transition: none; } }

@@ -16,8 +16,13 @@ export async function loadWords(locales) {
   return import(`./text_${language}.js`).then((file) => new Words(file.default, locale), () => new Words(english, 'en'));
 }
 
+/** '' for what names no language: a page may say anything in `lang`. */
 function languageOf(locale) {
-  return locale.split('-')[0].toLowerCase();
+  try {
+    return new Intl.Locale(locale).language;
+  } catch {
+    return '';
+  }
 }
 
 export class Words {

@@ -11,7 +11,7 @@ export class BoardList {
   #token = '';
   #timer = 0;
   #misses = 0;
-  #askedAt = -Infinity;
+  #triedAt = -Infinity;
   #owner;
 
   /** owner: onList(), onRefusal() of the key, onAbsence() of the server. */
@@ -28,12 +28,12 @@ export class BoardList {
   }
 
   refresh() {
-    if (performance.now() - this.#askedAt > FRESH_MS) this.#ask();
+    if (performance.now() - this.#triedAt > FRESH_MS) this.#ask();
   }
 
   async #ask() {
     clearTimeout(this.#timer);
-    this.#askedAt = performance.now();
+    this.#triedAt = performance.now();
     const token = this.#token;
     if (!/^[\x21-\x7e]*$/.test(token)) return this.#owner.onRefusal();
     const [status, body] = await fetch('/v1/namespaces?prefix=', {

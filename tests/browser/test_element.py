@@ -22,8 +22,10 @@ PARTS = HUES.replace("--lb-hue", "--lb-part")
 
 
 def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
-    page.goto(f"{live_server.url}/healthz")  # Any page of an origin that may connect.
-    page.set_content("<p>Before</p><leader-board limit=2 lang=de></leader-board>")
+    blank = f"{live_server.url}/blank"  # A page of an origin that may connect.
+    html = "<link rel=icon href=data:,><p>Before</p><leader-board limit=2 lang=de></leader-board>"
+    page.route(blank, lambda route: route.fulfill(content_type="text/html", body=html))
+    page.goto(blank)
     page.evaluate("async (url) => { await import(url); }", f"{live_server.url}/clients/leader-board.js")
     page.evaluate("(name) => document.querySelector('leader-board').setAttribute('namespace', name)", board)
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"))

@@ -22,10 +22,8 @@ PARTS = HUES.replace("--lb-hue", "--lb-part")
 
 
 def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
-    blank = f"{live_server.url}/blank"  # A page of an origin that may connect.
-    html = "<link rel=icon href=data:,><p>Before</p><leader-board limit=2 lang=de></leader-board>"
-    page.route(blank, lambda route: route.fulfill(content_type="text/html", body=html))
-    page.goto(blank)
+    page.goto(f"{live_server.url}/web/style.css")  # A page of an origin that may connect.
+    page.evaluate("document.body.innerHTML = '<leader-board limit=2 lang=de></leader-board>'")
     page.evaluate("async (url) => { await import(url); }", f"{live_server.url}/clients/leader-board.js")
     page.evaluate("(name) => document.querySelector('leader-board').setAttribute('namespace', name)", board)
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"))

@@ -22,9 +22,9 @@ PARTS = HUES.replace("--lb-hue", "--lb-part")
 
 
 def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
-    page.goto(f"{live_server.url}/web/style.css")  # A page of an origin that may connect.
-    page.evaluate("document.body.innerHTML = '<leader-board limit=2 lang=de></leader-board>'")
-    page.evaluate("async (url) => { await import(url); }", f"{live_server.url}/clients/leader-board.js")
+    page.goto(f"{live_server.url}/#/{board}/all")  # Its policy is a strict one.
+    wait_for_state(page, "Live")
+    page.evaluate("document.querySelector('main').innerHTML = '<leader-board limit=2 lang=de></leader-board>'")
     page.evaluate("(name) => document.querySelector('leader-board').setAttribute('namespace', name)", board)
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"))
     expect(page.locator("th").first).to_have_text("Rang")

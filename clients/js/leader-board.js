@@ -236,7 +236,7 @@ export class LeaderBoard extends HTMLElement {
 
   #tell() {
     const words = this.#words;
-    if (!words) return;
+    if (!words || !this.isConnected) return;
     const state = stateOf(this.#live, this.#subscription, this.#state);
     const { name, code } = state;
     const isNews = name !== this.#state.name || code !== this.#state.code;

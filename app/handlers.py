@@ -74,10 +74,13 @@ class Handlers:
     openapi: Endpoint
     asyncapi: Endpoint
     page: Endpoint
+    console: Endpoint
 
 
-def build_handlers(services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint) -> Handlers:
-    """Builds the handlers, and what several of them share. openapi, asyncapi, page: the handlers of these paths."""
+def build_handlers(
+    services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint, console: Endpoint
+) -> Handlers:
+    """Builds the handlers, and what several of them share. openapi, asyncapi, page, console: those of these paths."""
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.publisher)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
@@ -136,6 +139,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, asyncapi: Endpoint,
         openapi=openapi,
         asyncapi=asyncapi,
         page=page,
+        console=console,
     )
 
 

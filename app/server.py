@@ -76,6 +76,12 @@ UVICORN: dict[str, Any] = {
 _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; base-uri 'none'; form-action 'none'"
 )
+#: The console acts with a key of rank: it loads nothing from elsewhere, and nobody may frame it.
+CONSOLE_POLICY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Server:
@@ -83,7 +89,9 @@ class Server:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        pages = {"openapi": openapi.serve, "asyncapi": asyncapi.serve, "page": _page_of(services.settings)}
+        policy = _policy_of(services.settings)
+        pages = {"page": _page_of("index.html", policy), "console": _page_of("console/index.html", CONSOLE_POLICY)}
+        pages |= {"openapi": openapi.serve, "asyncapi": asyncapi.serve}
         self.handlers = build_handlers(services, **pages)
 
     @asynccontextmanager
@@ -191,11 +199,9 @@ def _policy_of(settings: Settings) -> dict[str, str]:
     return {"Content-Security-Policy": f"{_POLICY}; frame-ancestors {frame_ancestors(settings.frame_ancestors)};"}
 
 
-def _page_of(settings: Settings) -> Endpoint:
-    headers = _policy_of(settings)
-
+def _page_of(file: str, headers: Mapping[str, str]) -> Endpoint:
     async def page(request: Request) -> Response:
-        return FileResponse(WEB / "index.html", headers=headers)
+        return FileResponse(WEB / file, headers=headers)
 
     return page
 

@@ -33,8 +33,11 @@ export function call(method, segments, { query, body, headers } = {}) {
 
 /** The text of a page that needs no key, whatever its status. */
 export async function page(path) {
-  calls.unshift(`curl -s ${quoted(location.origin + path)}`);
-  listener(calls);
+  const line = `curl -s ${quoted(location.origin + path)}`;
+  if (!calls.includes(line)) { // It is asked for every few seconds.
+    calls.unshift(line);
+    listener(calls);
+  }
   return (await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(5_000) })).text();
 }
 

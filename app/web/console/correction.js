@@ -46,8 +46,13 @@ export function correctionForm(kind, namespace, grant, { run, done, cancel, verb
     onsubmit: (event) => {
       event.preventDefault();
       run(async () => {
-        await send({ ...values(), isDry: false });
         deed.disabled = true;
+        try {
+          await send({ ...values(), isDry: false });
+        } catch (problem) {
+          deed.disabled = false;
+          throw problem;
+        }
         await done(await prove(namespace, moves));
       });
     },

@@ -20,6 +20,6 @@ export const TEXT = {
   locked: 'Locked: it would change the meaning of recorded scores.',
   rulesHint: 'The whole set of rules. What is left out is default.', scopes: 'Scopes, separated by spaces', rotate: 'Rotate', revoke: 'Revoke',
   revokeSure: 'Revoke for good', once: 'Shown once. Copy it now:', revoked: 'revoked', valid: 'valid', own: 'this key', grace: 'Grace, seconds',
-  type: 'Type', what: 'What', follow: 'Newer ones', ready: 'Writes are taken', unready: 'Writes are refused', refused: 'Refused writes',
+  type: 'Type', what: 'What', follow: 'Newer ones', ready: 'Writes are taken', unready: 'Writes are refused', refused: 'Grants refused in batches',
   sockets: 'Live connections', drift: 'Namespaces that drift', degraded: 'Degraded', capacity: 'Capacity', visibility: 'Visibility', mode: 'Mode',
 };

@@ -82,5 +82,5 @@ async function prove(namespace, moves) {
     return [windowOf(move), move.user_id, number(now.score), number(now.rank), isSame ? `✓ ${t.asSaid}` : `! ${t.notAsSaid}`];
   }));
   const title = el('p', { className: 'good' }, `✓ ${t.undone}`);
-  return el('div', { className: 'proof' }, title, rows.length ? table(t.undone, [t.board, t.user, t.score, t.rank, t.state], rows) : el('p', {}, t.noMoves));
+  return el('div', { className: 'proof' }, title, rows.length ? table(t.proven, [t.board, t.user, t.score, t.rank, t.state], rows) : el('p', {}, t.noMoves));
 }

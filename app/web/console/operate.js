@@ -58,7 +58,7 @@ export async function keys(main, { run }) {
   async function show(cursor) {
     const answer = await call('GET', ['keys'], { query: { limit: 100, ...(cursor ? { cursor } : {}) } });
     if (!cursor) list.replaceChildren();
-    list.append(table(t.places.keys, [t.id, t.name, t.scopes, t.at, t.state, ''], answer.keys.map((key) => [
+    list.append(table(t.places.keys, [t.id, t.name, t.may, t.made, t.state, ''], answer.keys.map((key) => [
       key.id, key.name, key.scopes.join(' '), time(key.created_at), key.revoked_at ? t.revoked : key.is_own ? t.own : t.valid, acts(key)])));
     if (answer.next_cursor) {
       const more = button(t.more, () => run(async () => { more.remove(); await show(answer.next_cursor); }));

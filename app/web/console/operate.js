@@ -43,7 +43,7 @@ export async function namespaces(main, { go, run, address: [name = ''] }) {
       });
     },
   }, el('h2', {}, el('bdi', {}, name)), table(t.rules, [t.rule, t.value, t.state], Object.entries(rules).map(([rule, value]) => [
-    rule, JSON.stringify(value), LOCKED.has(rule) ? `🔒 ${t.lockable}` : t.free])),
+    rule, JSON.stringify(value), LOCKED.has(rule) ? t.lockable : t.partly[rule] ?? t.free])),
   el('p', { className: 'soft' }, t.rulesHint), field(t.rules, text), why,
   el('button', { type: 'submit', className: 'first' }, t.save)));
 }

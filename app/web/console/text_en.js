@@ -16,7 +16,11 @@ export const TEXT = {
   asSaid: 'as the dry run said', notAsSaid: 'differs from the dry run: others wrote meanwhile', before: 'Before', after: 'After',
   noScore: '—', lag: 'Entries that the ledger lacks', partOf: 'The running sum is that of the grants shown.', revisions: 'Revisions',
   rules: 'Rules', save: 'Save', create: 'New namespace', createKey: 'New key', gap: 'Gap to the next', id: 'Id', may: 'Scopes', made: 'Made at', rule: 'Rule', value: 'Value',
-  lockable: 'locked once it holds grants: it would change what recorded scores mean', free: 'may be changed',
+  lockable: 'locked once it holds grants: it would change what recorded scores mean', free: 'may be changed', partly: {
+    statistics: 'may be switched off, and not on again', bounded_sums: 'may be switched off, and not on again',
+    ranking: 'dense is locked, both ways, once it holds grants', seasons: 'a season is locked once grants may lie in it',
+  },
+ 
   locked: 'Locked: it would change the meaning of recorded scores.',
   rulesHint: 'The whole set of rules. What is left out is default.', scopes: 'Scopes, separated by spaces', rotate: 'Rotate', revoke: 'Revoke',
   revokeSure: 'Revoke for good', once: 'Shown once. Copy it now:', revoked: 'revoked', valid: 'valid', own: 'this key', grace: 'Grace, seconds',

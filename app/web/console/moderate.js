@@ -12,17 +12,17 @@ export async function moderate(main, { go, run, names, address: [namespace = '',
   space.setAttribute('list', 'names');
   const user = el('input', { name: 'user', value: kind === 'user' ? id : '', placeholder: t.userHint, autocomplete: 'off' });
   const grant = el('input', { name: 'grant', value: kind === 'grant' ? id : '', autocomplete: 'off' });
-  const found = el('div', {});
+  const results = el('div', {});
   main.append(el('form', {
     className: 'find', role: 'search', autocomplete: 'off',
     onsubmit: (event) => {
       event.preventDefault();
       if (grant.value) go('moderate', space.value, 'grant', grant.value);
-      else run(async () => found.replaceChildren(await search(space.value, user.value.trim())));
+      else run(async () => results.replaceChildren(await search(space.value, user.value.trim())));
     },
   },
   el('datalist', { id: 'names' }, names.map((name) => el('option', { value: name }))),
-  field(t.namespace, space), field(t.user, user), field(t.grant, grant), el('button', { type: 'submit', className: 'first' }, t.find)), found);
+  field(t.namespace, space), field(t.user, user), field(t.grant, grant), el('button', { type: 'submit', className: 'first' }, t.find)), results);
 
   async function search(name, text) {
     if (text.length < 2) return exact(name, text);

@@ -54,8 +54,8 @@ export async function events(main, { go, run, names, address: [namespace = names
     const answer = await call('GET', ['namespaces', namespace, 'events'], { query });
     after = answer.next_after ?? after;
     const rows = answer.events.map(({ at, type: name, actor: who, user_id, grant_id, ...rest }) => {
-      const told = Object.entries(rest).filter(([, value]) => value !== null).map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
-      return [time(at), name, who, user_id, grant_id ? button(grant_id, () => go('moderate', namespace, 'grant', grant_id), { className: 'link' }) : '—', told.join(', ')];
+      const details = Object.entries(rest).filter(([, value]) => value !== null).map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+      return [time(at), name, who, user_id, grant_id ? button(grant_id, () => go('moderate', namespace, 'grant', grant_id), { className: 'link' }) : '—', details.join(', ')];
     });
     list.append(rows.length ? table(t.places.events, [t.at, t.type, t.actor, t.user, t.grant, t.what], rows) : el('p', { className: 'soft' }, t.none));
   }

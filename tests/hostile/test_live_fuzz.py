@@ -137,6 +137,7 @@ def test_a_hundred_hostile_clients(short: Short) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_hostile_clients_for_minutes(short: Short) -> None:
     seed = int(os.environ.get("LIVE_SEED", random.randrange(10**8)))
     for first in range(seed, seed + 6_000, 500):

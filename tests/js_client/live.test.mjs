@@ -221,6 +221,23 @@ test('a token is the first message, and a provider is asked anew once it is over
   assert.deepEqual(seen.errors, ['connection_lost', 'close_4101']);
 });
 
+test('a token that has lived its life is not shown: the provider is asked before the connection comes back', async () => {
+  let count = 0;
+  // The server's clock is not the page's: only how long the token lives is taken from it.
+  const token = async () => `x.${btoa(JSON.stringify({ iat: 5_000_000, exp: 5_000_010, n: ++count }))}.x`;
+  const shown = () => JSON.parse(atob(FakeSocket.last.sent[0].token.split('.')[1])).n;
+  const { seen } = watch({ options: { token } });
+  for (const [after, expected] of [[0, 1], [7_000, 1], [1_000, 2], [7_000, 2]]) {
+    await pass(after);
+    if (FakeSocket.last?.readyState === 1) lost();
+    await pass(1_000);
+    FakeSocket.last.open();
+    assert.equal(shown(), expected, `after ${after} ms more`);
+    FakeSocket.last.say({ type: 'ready' }, snapshot(1, 7, [A, B]));
+  }
+  assert.ok(seen.errors.every((code) => code === 'connection_lost'), String(seen.errors));
+});
+
 test('new tokens that are refused again and again are the end', async () => {
   let count = 0;
   const { live } = watch({ options: { token: () => `token-${++count}` } });

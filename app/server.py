@@ -182,16 +182,18 @@ class Server:
 
 
 class PageFiles(StaticFiles):
-    """The page's files. headers: the page's policy; the page itself is one of the files, too."""
+    """The page's and the console's files. headers: the page's policy. Each of the two is one of the files, too, and has
+    its own policy there as well."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(directory=WEB)
         self._headers = headers
 
-    def file_response(self, *args: Any, **options: Any) -> Response:
+    def file_response(self, full_path: Any, *args: Any, **options: Any) -> Response:
         """The answer with a file, or that it has not changed."""
-        response = super().file_response(*args, **options)
-        response.headers.update(self._headers)
+        response = super().file_response(full_path, *args, **options)
+        is_console = Path(full_path).is_relative_to(WEB / "console")
+        response.headers.update(CONSOLE_POLICY if is_console else self._headers)
         return response
 
 

@@ -175,16 +175,27 @@ def test_origins_are_read_in_their_normal_form() -> None:
 )
 def test_who_may_frame_the_page_is_a_setting(text: str, directive: str) -> None:
     assert frame_ancestors(text) == directive
-    server = Server(build_services(Settings(frame_ancestors=text), 1))
-
-    async def pages() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(server.app())
-        async with httpx.AsyncClient(transport=transport, base_url="http://scores.example") as client:
-            return [await client.get(path) for path in ("/", "/web/index.html")]
-
-    for page in asyncio.run(pages()):
+    for page in pages(Settings(frame_ancestors=text), "/", "/web/index.html"):
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert f"frame-ancestors {directive};" in page.headers["content-security-policy"]
+
+
+def test_nobody_may_frame_the_console_under_either_address() -> None:
+    for page in pages(Settings(frame_ancestors="https://school.example"), "/console", "/web/console/index.html"):
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert page.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+        assert page.headers["referrer-policy"] == "no-referrer"
+
+
+def pages(settings: Settings, *paths: str) -> list[httpx.Response]:
+    app = Server(build_services(settings, 1)).app()
+
+    async def fetch() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scores.example") as client:
+            return [await client.get(path) for path in paths]
+
+    return asyncio.run(fetch())
 
 
 @pytest.mark.parametrize(

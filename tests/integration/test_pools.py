@@ -55,8 +55,9 @@ def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
 def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
     async def run() -> None:
         async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as resources:
-            postgres = postgres.writes if lane is PoolName.WRITES else postgres
-            name = stranger if lane is PoolName.ANONYMOUS else str
+            others = {PoolName.WRITES: postgres.writes, PoolName.SEARCHES: postgres.searches}
+            postgres = others.get(lane, postgres)
+            name = stranger if lane in (PoolName.ANONYMOUS, PoolName.SEARCHES) else str
             await hold(resources, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
             waiting = asyncio.create_task(postgres.fetch("get_offsets"))
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 
 from app.model.namespace import partition_of
-from app.settings import Settings
+from tests.support.template import PARTITIONS
 
 AT = "2021-07-18T12:00:00Z"
 WINDOWS = ("all", "2021-07", "2021-W28", "2021-07-18", "season:cup")
@@ -20,7 +20,7 @@ RULES = {
 
 def other_group(name: str) -> str:
     """A group whose namespaces lie in another partition than a namespace `name` without a group."""
-    partitions = Settings().partitions
+    partitions = int(PARTITIONS)
     home = partition_of(name, None, partitions)
     return next(group for i in range(50) if partition_of(group := f"g{i}", None, partitions) != home)
 

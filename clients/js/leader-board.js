@@ -69,13 +69,13 @@ export class LeaderBoard extends HTMLElement {
   }
 
   attributeChangedCallback(name, before, value) {
-    if (name === 'token') this.#token = value ?? '';
+    if (name === 'token') this.token = value; // Another one needs another connection.
     if (before !== value) this.#plan();
   }
 
   /** A client token, or a function that gets one. Never an API key in a page of yours: everybody has what a page has. */
   set token(source) {
-    if (source === this.#token) return;
+    if ((source ?? '') === this.#token) return;
     this.#token = source ?? '';
     this.#hangUp();
     this.#plan();

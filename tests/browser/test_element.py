@@ -36,6 +36,22 @@ def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, 
     page.evaluate("document.querySelector('leader-board').remove()")
 
 
+def test_a_token_that_comes_later_opens_a_private_board(
+    live_server: Any, api: httpx.Client, board: str, space: str, page: Page
+) -> None:
+    private = f"{space}-private"
+    api.put(f"/v1/namespaces/{private}", json={}).raise_for_status()
+    give(api, private, "wren", 4)
+    user = {"user_id": "wren", "namespaces": [private]}
+    token = api.post("/v1/tokens", json=user).raise_for_status().json()["token"]
+    page.goto(f"{live_server.url}/#/{board}/all")
+    wait_for_state(page, "Live")
+    page.evaluate("(name) => document.querySelector('leader-board').setAttribute('namespace', name)", private)
+    wait_for_state(page, "Waiting", "There is no such public board: a private one needs a key")
+    page.evaluate("(token) => document.querySelector('leader-board').setAttribute('token', token)", token)
+    shown(page, ("1", "wren", "4"))
+
+
 def test_a_board_that_is_made_anew_comes_back(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/{board}/all")
     wait_for_state(page, "Live")

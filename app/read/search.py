@@ -35,14 +35,17 @@ ANONYMOUS_SEARCHES_BURST_MAX = 400
 _HIGHEST = "\U0010ffff"  # after every character, also in the order of bytes
 _EVERYBODY = "everybody"  # the key of the limit that all addresses share
 _BY_ROWS = "f"  # how a cursor begins that goes by rows of searchable users
+_PLACE_KINDS = {"i": False, "n": True}  # or, with a user's number, behind their id or name: they may be hidden
 
 
 class Place(NamedTuple):
-    """Behind which a page begins. by_rows: in the order of the rows of searchable users; None: nowhere yet."""
+    """Behind which a page begins. by_rows: in the order of the rows of searchable users; None: nowhere yet.
+    is_name: behind that user's name or id, which the cursor does not tell: then `key` is not known."""
 
     key: str
     number: int
     by_rows: bool | None
+    is_name: bool | None = None
 
 
 class SearchLimits:
@@ -134,10 +137,15 @@ async def _by_rows(
     """The next users, one more than the limit if there are; and how far it looked if others may follow."""
     folded = fold_name(q)
     key, number = (folded, -1) if after.by_rows is None else (after.key, after.number)
+    if after.is_name is not None:
+        keys = await postgres.fetch("get_search_key", namespace.id, number, after.is_name)
+        if not keys:  # Erased since.
+            raise cursor_problem(None, "this list")
+        key = keys[0]["key"]
     beginning = namespace.id, folded, folded + _HIGHEST, key, number, LOOKED_AT_MAX
     rows = await postgres.fetch("find_searchable_users", *beginning, limit + 1, is_writer)
     reach = await postgres.fetch("get_search_reach", *beginning) if len(rows) <= limit else []
-    return rows, Place(reach[0]["key"], reach[0]["number"], True) if reach else None
+    return rows, Place("", reach[0]["number"], True, reach[0]["is_name"]) if reach else None
 
 
 async def _by_walk(
@@ -156,6 +164,8 @@ async def _by_walk(
 
 
 def _cursor(place: Place) -> str:
+    if place.is_name is not None:
+        return f"{'n' if place.is_name else 'i'}{place.number}"
     text = f"{_BY_ROWS if place.by_rows else ''}{place.number} {place.key}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -165,6 +175,8 @@ def _parse_cursor(text: str | None) -> Place:
     if text is None:
         return Place("", 0, None)
     try:
+        if text[:1] in _PLACE_KINDS and text[1:].isdecimal() and text.isascii() and int(text[1:]) < 2**63:
+            return Place("", int(text[1:]), True, _PLACE_KINDS[text[0]])
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
         number, _, key = decoded.removeprefix(_BY_ROWS).partition(" ")
         if not 0 <= int(number) < 2**63 or "\x00" in key:

@@ -1,5 +1,6 @@
 """Users of a namespace found by the beginning of their id or of the name that it shows."""
 
+import base64
 from typing import Any
 
 import httpx
@@ -91,6 +92,9 @@ def test_pages_hold_each_user_once(live_server: Stack, world: str) -> None:
         ({"q": "ab", "limit": 51}, "?limit"),
         ({"q": "ab", "cursor": "!"}, "?cursor"),
         ({"q": "ab", "cursor": "eHg"}, "?cursor"),
+        ({"q": "ab", "cursor": "i-1"}, "?cursor"),
+        ({"q": "ab", "cursor": "n9223372036854775807"}, "?cursor"),
+        ({"q": "ab", "cursor": "i99999999999999999999"}, "?cursor"),
         ({"q": "ab", "x": "1"}, "?x"),
     ],
 )
@@ -134,7 +138,10 @@ def test_a_page_looks_at_so_many_and_goes_on_behind_them(own_stack: Stack, monke
         with own_stack.client(None) as anyone:
             first = anyone.get("/v1/namespaces/race/users", params={"q": "ZZ"}).json()
             assert (first["users"], first["next_cursor"] is None) == ([], False)
-            second = anyone.get("/v1/namespaces/race/users", params={"q": "ZZ", "cursor": first["next_cursor"]}).json()
+            cursor = first["next_cursor"]
+            text = base64.urlsafe_b64decode(cursor + "A" * (-len(cursor) % 4)) + cursor.encode()
+            assert b"zz-" not in text, "no hidden user's id"
+            second = anyone.get("/v1/namespaces/race/users", params={"q": "ZZ", "cursor": cursor}).json()
         assert ([user["user_id"] for user in second["users"]], second["next_cursor"]) == (["zz-last"], None)
 
 

@@ -39,9 +39,15 @@ ORDER BY c.key, c.user_number LIMIT $7;
 
 -- name: get_search_reach
 -- How far a page looked that was not filled: the last of $6 users by beginning; no row where there are fewer. O($6).
-SELECT key, user_number AS number FROM (
+SELECT user_number AS number, is_name FROM (
     -- include: users_by_beginning
 ) AS c WHERE key >= $2 OFFSET $6 - 1;
+
+-- name: get_search_key
+-- By what a user ($2) is found in a namespace ($1): the folded name ($3), or the folded id. No row where there is none. O(log n).
+SELECT key FROM (
+    SELECT CASE WHEN $3::boolean THEN folded_name ELSE folded_id END AS key FROM searchable_users
+    WHERE user_number = $2 AND namespace_id = $1) AS s WHERE key IS NOT NULL;
 
 -- name: find_unsearchable_users
 -- Users with new rows in the ledger who have no row in a namespace. O(rows × log n).

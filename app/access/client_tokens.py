@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from ..model.errors import Unauthorized
-from ..model.micros import from_micros
+from ..model.micros import SECOND, from_micros
 from ..model.text import ID_BYTES_MAX
 from .token_keys import TokenKey, TokenKeys
 
@@ -30,8 +30,6 @@ NAMESPACES_MAX = 20
 TOKEN_CHARS_MAX = 4 * 1024
 #: Verified tokens that a process caches, as many as sockets of a key. The one used least recently is dropped.
 VERIFIED_MAX = 10_000
-#: Microseconds of a second: the clock counts those, a token has seconds.
-MICROS = 1_000_000
 _CHECKED_BY_LIBRARY: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "strict_aud": True}
 # Why a signature is wrong helps nobody but who tries to forge one.
 _CHANGED = "the token is no client token of this deployment, or was changed"
@@ -97,7 +95,7 @@ class ClientTokens:
 
     def now_s(self) -> float:
         """The time in seconds, by the deployment's clock."""
-        return self._clock() / MICROS
+        return self._clock() / SECOND
 
     async def sign(
         self, *, user: str, namespaces: tuple[str, ...], life_s: int, key_id: str, key_hash: str
@@ -106,7 +104,7 @@ class ClientTokens:
         import jwt  # Imported here: it brings the library of all ciphers, and many a process never sees a token.
 
         key = self._keys.first()
-        now = self._clock() // MICROS
+        now = self._clock() // SECOND
         claims = Claims(
             sub=user,
             ns=namespaces,
@@ -134,7 +132,7 @@ class ClientTokens:
         if self.now_s() >= token.claims.exp:
             # It stays, as the first to be dropped: a page that asks again and again costs no second check.
             self._verified.move_to_end(text, last=False)
-            raise Unauthorized(f"the token expired at {from_micros(token.claims.exp * MICROS):%Y-%m-%dT%H:%M:%SZ}")
+            raise Unauthorized(f"the token expired at {from_micros(token.claims.exp * SECOND):%Y-%m-%dT%H:%M:%SZ}")
         return token
 
     def is_proof(self, token: VerifiedToken, key_hash: str) -> bool:

@@ -11,11 +11,12 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from ..model.errors import Unauthorized
+from ..model.micros import SECOND
 from ..model.text import NAMESPACE_NAME
 from ..settings import API_KEY
 from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
-from .client_tokens import MICROS, ClientTokens, VerifiedToken, is_token, no_tokens
+from .client_tokens import ClientTokens, VerifiedToken, is_token, no_tokens
 
 SCOPES = ("read", "write", "admin")
 #: How a pattern of names is written, for errors.
@@ -171,7 +172,7 @@ class Keyring:
     def _hashes(self, record: KeyRecord) -> Iterator[tuple[str, float | None]]:
         """The hashes of a key's secrets that are good now, the newest first, and when each ends, in seconds."""
         yield record.hash, None
-        ends_s = record.previous_until / MICROS
+        ends_s = record.previous_until / SECOND
         if record.previous_hash is not None and self.client_tokens.now_s() < ends_s:
             yield record.previous_hash, ends_s
 

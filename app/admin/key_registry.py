@@ -10,7 +10,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import REDIS_ERRORS, Call
 from ..model.errors import Invalid, Problem, QuotaExceeded
 from ..model.key_problem import KeyIsRevoked, KeyNotFound
-from ..model.micros import from_micros
+from ..model.micros import SECOND, from_micros
 from ..model.text import NAME_CHARS_MAX, check_chars
 from ..store.namespace_cache import key_from_row, publish_key_call, retract_key_call
 from .state_gate import Gate
@@ -21,8 +21,6 @@ ACTIVE_KEYS_MAX = 10_000
 SCOPES_MAX = 100
 #: Seconds for which the secret before the newest one may be good: in a day all programs get the new one.
 GRACE_S_MAX = 86_400
-#: Microseconds of a second.
-_MICROS = 1_000_000
 # The advisory lock of who makes a key.
 _LOCK = 0x6C62_0013
 
@@ -70,7 +68,7 @@ class KeyRegistry:
         """Gives a key a new secret. The one before is good for grace_s more, from now (microseconds, by the clock of
         Redis) on; one before that ends now. KeyNotFound, KeyIsRevoked."""
         token = new_token(key_id)
-        until = from_micros(now + grace_s * _MICROS) if grace_s else None
+        until = from_micros(now + grace_s * SECOND) if grace_s else None
         await self._gate.check()
         row = await self._postgres.fetch_one("rotate_key", key_id, hash_key(token), until, actor)
         if row is None:

@@ -6,12 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.client_tokens import LIFE_S, LIFE_S_MAX, MICROS, Namespaces
+from ..access.client_tokens import LIFE_S, LIFE_S_MAX, Namespaces
 from ..access.guard import no_key, principal_of
 from ..access.keys import ANONYMOUS, Keyring, hash_key, may_mint
 from ..http.bodies import answer, check_query, decode_body, header
 from ..model.errors import Forbidden
-from ..model.micros import from_micros
+from ..model.micros import SECOND, from_micros
 from ..model.text import ID_BYTES_MAX, check_text
 
 
@@ -58,6 +58,6 @@ class TokenHandlers:
             "token_id": token.claims.jti,
             "user_id": sent.user_id,
             "namespaces": token.claims.ns,
-            "expires_at": from_micros(token.claims.exp * MICROS),
+            "expires_at": from_micros(token.claims.exp * SECOND),
         }
         return answer(request, body, 201, {"Cache-Control": "no-store"})

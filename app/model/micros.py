@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from time import time_ns
 
+SECOND = 1_000_000  # microseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -14,6 +14,7 @@ import structlog
 from ..drivers.redis import RedisConnection, ask
 from ..metrics import CLOCK_OFFSET_SECONDS
 from ..model.errors import StoreUnavailable
+from ..model.micros import SECOND
 
 log = structlog.get_logger()
 
@@ -29,9 +30,6 @@ ASK_US = 50_000
 #: two grants. A slow answer causes that; a larger difference means that a clock was set.
 BACK_US_MAX = 1_000_000
 
-#: Microseconds of a second: Redis gives the time in two numbers.
-_MICROS = 1_000_000
-
 #: The call that reads Redis' time, beside the calls of a round.
 TIME = ("TIME",)
 
@@ -39,7 +37,7 @@ TIME = ("TIME",)
 async def read_redis_time(link: RedisConnection) -> int:
     """The time by Redis' clock (microseconds). RedisRefused."""
     seconds, micros = await ask(link, TIME)
-    return int(seconds) * _MICROS + int(micros)
+    return int(seconds) * SECOND + int(micros)
 
 
 class StoreClock:
@@ -81,7 +79,7 @@ class StoreClock:
         if isinstance(reply, Exception):
             return
         answered = self._learnt = self.elapsed()
-        store = int(reply[0]) * _MICROS + int(reply[1])
+        store = int(reply[0]) * SECOND + int(reply[1])
         lowest, highest = store - answered, store - start
         middle = (lowest + highest) // 2
         self._ahead = middle if self._ahead is None else min(max(self._ahead, lowest), highest)
@@ -90,7 +88,7 @@ class StoreClock:
     @property
     def offset_s(self) -> float:
         """Seconds by which the server's own clock is ahead of Redis'; 0 before Redis' time is known."""
-        return 0.0 if self._ahead is None else (self._own() - self()) / _MICROS
+        return 0.0 if self._ahead is None else (self._own() - self()) / SECOND
 
     def problem(self) -> str | None:
         """A warning about the server's own clock; None while it is right to a second."""

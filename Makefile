@@ -1,6 +1,6 @@
 # make setup: .venv with everything · dev: all parts, in the foreground · test · test-fast: what answers in a minute ·
 # test-full: an hour of random seeds and kills · crash: five minutes of faults ·
-# check · bench · limits (docs/limits.md) · clean
+# check · docs: the site, in .site · bench · limits (docs/limits.md) · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -10,7 +10,7 @@ ARGS ?=
 # Each of the many processes of a run would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup dev test test-fast test-full crash check bench limits clean tools
+.PHONY: setup dev test test-fast test-full crash check docs bench limits clean tools
 
 setup: $(STAMP)
 
@@ -46,6 +46,17 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_tidy.py -q
 
+$(STAMP)-docs: $(STAMP)
+	@echo "make: installing what builds the documentation (40 MB, some seconds, once)" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# A warning, such as a dead link, is an error. The second command finds what a page would fetch from another machine.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP)-docs
+	@$(BIN)/mkdocs $(or $(ARGS),build)
+	@$(BIN)/python -m tests.site
+
 $(STAMP)-bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
@@ -76,5 +87,5 @@ tools:
 	fi
 
 clean:
-	rm -rf .venv .data dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .data .site dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -41,7 +41,8 @@ The deadlines, bounds and amounts that stand in the code as constants, each with
 `make limits` makes it from the code; a test holds that it is up to date. Change a number, or its reason, in the code.
 
 Read here what an error such as `429 rate_limited` or `503 overloaded` is measured by, how long a part may take before
-the others go on without it, and what a change of a number would touch. What a client may send is in `guide.md`.
+the others go on without it, and what a change of a number would touch. What a client may send is in
+[the reference](reference/index.md).
 A name with `A` is an amount at a time: rows a call, bytes a second. Only the settings are for operators to change.
 """
 OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {

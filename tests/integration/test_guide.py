@@ -1,4 +1,4 @@
-"""Every call of docs/guide.md is made, in its order, and answers what is printed; every refusal is in its table."""
+"""Every call of docs/reference is made, and answers what is printed; every refusal is in the table of errors."""
 
 import json
 import os
@@ -13,11 +13,28 @@ import httpx
 import pytest
 
 from app.model.errors import OUTCOMES, Problem
+from tests.documents import ROOT
 from tests.support.guide_script import BASE, Block, blocks, differences, parse_call, printed
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+REFERENCE = ROOT / "docs/reference"
+
 _KEYS = re.compile(r"(\w+)=\$\(leaderboard (.*)\)")
 _CURSORS = ("next_cursor", "next_after")
+
+
+def pages() -> list[Path]:
+    """The pages of the reference, in the order of its contents: later ones go on with what earlier ones made."""
+    text = (REFERENCE / "index.md").read_text()
+    return [
+        REFERENCE / "index.md",
+        *(REFERENCE / name for name in re.findall(r"^\| .+ \| \[.+\]\((\w[\w-]*\.md)\) \|$", text, re.M)),
+    ]
+
+
+def test_every_page_of_the_reference_is_in_its_contents_by_its_title() -> None:
+    assert sorted(pages()) == sorted(REFERENCE.glob("*.md"))
+    for title, name in re.findall(r"\[(.+?)\]\((\w[\w-]*\.md)\) \|$", (REFERENCE / "index.md").read_text(), re.M):
+        assert (REFERENCE / name).read_text().partition("\n")[0] == f"# {title}"
 
 
 class Reader:
@@ -25,6 +42,7 @@ class Reader:
 
     def __init__(self, stack: Any, client: httpx.Client) -> None:
         self._stack = stack
+        self._page = ""
         self._client = client
         self._names = {"URL": f"{stack.url}/v1", "KEY": stack.key}
         self._cursor = ""
@@ -33,14 +51,20 @@ class Reader:
         self.calls = 0
         self.faults: list[str] = []
 
-    def read(self, block: Block) -> None:
-        """Does what a block says."""
+    def read(self, page: Path) -> None:
+        """Does what a page says."""
+        self._page = page.relative_to(ROOT).as_posix()
+        for block in blocks(page.read_text()):
+            self._do(block)
+        assert self._answer is None, f"the last call of {self._page} has no answer"
+
+    def _do(self, block: Block) -> None:
         match block.language:
             case "sh":
-                assert self._answer is None, f"the call before line {block.line} has no answer"
+                assert self._answer is None, f"{self._page}: the call before line {block.line} has no answer"
                 self._type(block)
             case "json":
-                assert self._answer is not None, f"line {block.line} answers no call"
+                assert self._answer is not None, f"{self._page}: line {block.line} answers no call"
                 reply, self._answer = self._answer, None
                 self._compare(block, *reply)
             case "python":
@@ -90,7 +114,7 @@ class Reader:
         self._watcher = subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True, env=environment)
 
     def _note(self, block: Block, faults: Any) -> None:
-        self.faults += [f"docs/guide.md:{block.line}: {fault}" for fault in faults]
+        self.faults += [f"{self._page}:{block.line}: {fault}" for fault in faults]
 
 
 @pytest.fixture
@@ -103,8 +127,8 @@ def reader(live_server: Any) -> Iterator[Reader]:
 
 @pytest.mark.own_valkey  # It prints what a single Redis answers.
 def test_every_call_answers_what_is_printed(reader: Reader) -> None:
-    for block in blocks(GUIDE):
-        reader.read(block)
+    for page in pages():
+        reader.read(page)
     assert "\n".join(reader.faults) == ""
     assert reader.calls > 40
 
@@ -122,6 +146,10 @@ def test_a_wrong_answer_is_noticed() -> None:
     assert len(list(differences(shown, {name: reply[name] for name in list(reply)[1:]}))) == 1
 
 
+def _text() -> str:
+    return (REFERENCE / "errors.md").read_text() + (REFERENCE / "live.md").read_text()
+
+
 def _refusals(kind: type[Problem]) -> Iterator[tuple[str, int]]:
     yield kind.code, kind.status
     for inner in kind.__subclasses__():
@@ -130,13 +158,13 @@ def _refusals(kind: type[Problem]) -> Iterator[tuple[str, int]]:
 
 
 def test_the_table_of_errors_is_the_errors() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \| \S", GUIDE, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \| \S", _text(), re.MULTILINE)
     assert {(code, int(status)) for code, status in rows} == set(_refusals(Problem))
     assert len(rows) == len(set(rows))
     assert {problem.code for problem, _, _ in OUTCOMES.values()} <= {code for code, _ in rows}
 
 
 def test_the_codes_of_error_frames_are_in_the_table_of_errors() -> None:
-    rows = set(re.findall(r"^\| `(\w+)` \| (?:`\$|–)", GUIDE, re.MULTILINE))
+    rows = set(re.findall(r"^\| `(\w+)` \| (?:`\$|–)", _text(), re.MULTILINE))
     assert {"unauthorized", "forbidden", "namespace_not_found", "board_not_found", "rate_limited"} < rows
     assert rows <= {code for code, _ in _refusals(Problem)}

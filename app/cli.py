@@ -1,12 +1,16 @@
 """The `leaderboard` command. Exit codes: 0 good, 1 a finding, 2 wrong usage. Each error is one line on stderr."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from .commands.finding import FindingError
+from .commands.local_run import PARTS, use_local_run
 from .drivers.migrations import FormatRefused, MigrationBlocked
 from .drivers.redis import REDIS_ERRORS, NodeLost, RedisRefused
 from .drivers.store_contact import contact
@@ -48,7 +52,7 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The program with the commands of these names."""
     cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=ABOUT)
     # With a callback a program of one command takes that command's name, too.
-    cli.callback()(lambda: None)
+    cli.callback()(_begin)
     for name in names:
         module, attribute = COMMANDS[name]
         command = getattr(import_module(f".commands.{module}", __package__), attribute)
@@ -59,10 +63,26 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return cli
 
 
+def _show_version(is_set: bool) -> None:
+    if is_set:
+        print(version("leaderboard-server"))
+        raise typer.Exit
+
+
+def _begin(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Prints the version.")
+    ] = False,
+) -> None:
+    """Takes what may stand before a command's name."""
+
+
 def main() -> None:
     """Runs the command. An expected error is one line, not a traceback."""
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
+        if named and named[0] not in PARTS and "--help" not in sys.argv and (run := use_local_run(os.environ)):
+            print(f"leaderboard: with the leaderboard dev of {run}", file=sys.stderr)
         program(named or COMMANDS)()
     except SettingsError as error:
         _fail(*error.faults, code=2)

@@ -12,10 +12,14 @@ from ..settings import read_settings
 def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where Valkey and Postgres keep their data.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Admin key, lb_<id>_<16+ characters>.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Keeps all data and the key from run to run; .data.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="A key with admin:*, lb_<id>_<16+ characters>. The folder keeps it.")
+    ] = None,
     demo: Annotated[bool, typer.Option(help="A demonstration that keeps scores moving.")] = True,
-    reset: Annotated[bool, typer.Option("--reset", help="Deletes what the data folder holds, then starts.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Deletes scores, ledger, users and logs of the folder; keeps its key.")
+    ] = False,
 ) -> None:
     """Everything in one: Valkey, Postgres, server and persister, embedded."""
     from ..embedded import run_dev

@@ -28,6 +28,9 @@ MIGRATE_S_MAX = 120.0
 HURRY_AFTER_S = 0.5
 #: Whose pages may use a server that is being tried out.
 _LOCAL_PAGES = "http://localhost:*,http://127.0.0.1:*"
+#: What the first call that `dev` prints sends, as a shell has it.
+_HEADERS = '-H "Authorization: Bearer $KEY" -H "Content-Type: application/json"'
+_RULES = '{"visibility": "public", "scale": 1}'
 
 
 class UsageError(Exception):
@@ -93,7 +96,7 @@ def run_dev(
             port = _claim(host, port)
             if reset:
                 folder.reset()
-            dev = Dev(folder, signals, host=host, port=port, api_key=api_key or folder.api_key(), program=program)
+            dev = Dev(folder, signals, host=host, port=port, api_key=folder.api_key(api_key), program=program)
             return dev.run(demo=demo)
     except (UsageError, FolderError, EmbeddedError, OSError) as error:
         _warn(str(error))
@@ -190,8 +193,12 @@ class Dev:
         return f"""
   leaderboard is up:  {self._url}
 
-  api key  {self._api_key}
-  data     {self._folder.path}  (kept; run.json: where each part is, logs/: what it says)
+  In a second terminal, a first call. The key may do all (admin:*): it is for servers, never for a page or an app.
+
+export URL={self._url} KEY={self._api_key}
+curl -X PUT $URL/v1/namespaces/race {_HEADERS} -d '{_RULES}'
+
+  data     {self._folder.path}  (kept, with the key; run.json: where each part is, logs/: what it says)
 {self._recovery()}
   Ctrl-C stops it.
 """

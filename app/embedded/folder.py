@@ -67,15 +67,15 @@ class DataFolder:
             except OSError as error:
                 raise FolderError(f"cannot delete {path}: {error.strerror}") from None
 
-    def api_key(self) -> str:
-        """The API key stored in the folder. The first call makes it."""
+    def api_key(self, given: str | None = None) -> str:
+        """The API key of this run: the given one, or else the stored one. The folder keeps it, so its file and run.json
+        agree. The first call without one makes it."""
         file = self.path / "api_key"
-        try:
-            return file.read_text().strip()
-        except FileNotFoundError:
-            key = f"lb_dev_{secrets.token_hex(16)}"
+        stored = file.read_text().strip() if file.exists() else ""
+        key = given or stored or f"lb_dev_{secrets.token_hex(16)}"
+        if key != stored:
             self._write(file, key + "\n")
-            return key
+        return key
 
     def webhook_key(self) -> Path:
         """The file with the key that encrypts the secrets of webhooks. The first call makes it."""

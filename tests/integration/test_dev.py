@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -99,9 +100,32 @@ def test_starts_without_quotas(up: Dev) -> None:
 
 def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
     assert up.run["http"] in up.output
-    assert up.run["api_key"] in up.output
     assert "Ctrl-C" in up.output
     assert "what Redis loses, by FLUSHALL too, comes back from Postgres by itself" in up.output
+
+
+def test_the_first_call_works_as_it_is_printed(up: Dev) -> None:
+    """The two lines begin at the margin: a person copies them into another terminal."""
+    export, curl = re.findall(r"^(?:export|curl) .*$", up.output, re.MULTILINE)
+    assert export == f"export URL={up.run['http']} KEY={up.run['api_key']}"
+    said = subprocess.run(["sh", "-c", f"{export}\n{curl} -s"], capture_output=True, text=True, timeout=30, check=True)
+    rules = json.loads(said.stdout)
+    assert (rules["name"], rules["visibility"], rules["scale"]) == ("race", "public", 1)
+
+
+def test_a_command_finds_the_stores_by_itself(up: Dev) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADERBOARD_")}
+    environment["LEADERBOARD_DATA_DIR"] = str(up.data_dir)
+    made = subprocess.run(
+        [*DEV[:-1], "keys", "create", "--scope", "read:*"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert made.stderr == f"leaderboard: with the leaderboard dev of {up.data_dir / 'run.json'}\n"
+    assert made.stdout.startswith("lb_")
 
 
 def test_redis_puts_every_write_on_disk(up: Dev) -> None:
@@ -234,6 +258,10 @@ def test_a_given_api_key_is_used(data: Path) -> None:
     key = "lb_mine_0123456789abcdef"
     with dev(data, "--api-key", key) as running:
         assert running.ready().run["api_key"] == key
+        assert (data / "api_key").read_text() == key + "\n"
+        assert running.ends() == 0
+    with dev(data) as running:
+        assert running.ready().run["api_key"] == key, "the folder keeps the key of its last run"
         assert running.ends() == 0
 
 

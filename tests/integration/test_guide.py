@@ -44,7 +44,7 @@ class Reader:
         self._stack = stack
         self._page = ""
         self._client = client
-        self._names = {"URL": f"{stack.url}/v1", "KEY": stack.key}
+        self._names = {"URL": stack.url, "KEY": stack.key}
         self._cursor = ""
         self._answer: tuple[Any, str] | None = None
         self._watcher: subprocess.Popen[str] | None = None

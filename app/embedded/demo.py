@@ -3,80 +3,26 @@
 from __future__ import annotations
 
 import http.client
-import json
 import random
 import threading
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-#: Seconds that a call may take. After them the call is made again: the server may be restarting.
-TIMEOUT_S = 2.0
-#: Seconds between two grants, at random: three to eight grants a second, so that people can follow them.
-PAUSE_S_MIN, PAUSE_S_MAX = 1 / 8, 1 / 3
+from .demo_calls import CALL_S_MAX, AwayError, Caller, RefusedError
+from .demo_cast import CAST, HIDDEN, avatar
+from .demo_games import GAMES, Game, first_grants
+from .demo_story import Pace, Story
+
 #: Seconds before the next try while the server is away, because it restarts.
 RETRY_S = 0.5
 #: Seconds that `stop` waits for a call under way. The thread ends with the process in any case.
 STOP_S_MAX = 0.5
-PLAYERS = (
-    "badger",
-    "bee",
-    "bison",
-    "crane",
-    "dolphin",
-    "eagle",
-    "falcon",
-    "ferret",
-    "finch",
-    "fox",
-    "gecko",
-    "gull",
-    "hare",
-    "heron",
-    "ibex",
-    "jackdaw",
-    "kestrel",
-    "koala",
-    "lemur",
-    "lynx",
-    "magpie",
-    "marten",
-    "newt",
-    "ocelot",
-    "orca",
-    "otter",
-    "owl",
-    "panda",
-    "puffin",
-    "raven",
-    "seal",
-    "stork",
-    "tapir",
-    "wren",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Game:
-    """A namespace of the demonstration, with the categories, sources and amounts of its grants."""
-
-    namespace: str
-    display_name: str
-    categories: tuple[str, ...]
-    sources: tuple[str, ...]
-    amounts: tuple[int, ...]
-
-
-GAMES = (
-    Game("demo-arena", "Demo: arena", ("forest", "river", "summit"), ("match", "quest"), (1, 2, 3, 5, 8)),
-    Game("demo-quiz", "Demo: quiz", ("history", "nature", "science"), ("question", "streak"), (1, 2, 5)),
-)
 
 
 class Demo:
-    """Sends grants from `start` to `stop`. Waits while the server is away. If the server refuses a call for good, it
-    ends and gives the reason to `say`."""
+    """Plays from `start` to `stop`. Waits while the server is away. If the server refuses a call for good, it ends and
+    gives the reason to `say`."""
 
     def __init__(self, url: str, api_key: str, *, say: Callable[[str], None]) -> None:
         parts = urlsplit(url)
@@ -85,9 +31,11 @@ class Demo:
         self._say = say
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo", daemon=True)
+        self._chance = random.Random()
+        self._pace = Pace()
 
     def start(self) -> None:
-        """Begin to send grants."""
+        """Begin to play."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -98,51 +46,43 @@ class Demo:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT_S)
+            connection = http.client.HTTPConnection(*self._address, timeout=CALL_S_MAX)
             try:
-                if refusal := self._play(connection):
-                    self._say(f"the demonstration ended: {refusal}")
-                    return
-            except (OSError, http.client.HTTPException):
+                self._play(Caller(connection, self._headers))
+            except RefusedError as refused:
+                self._say(f"the demonstration ended: {refused}")
+                return
+            except (AwayError, OSError, http.client.HTTPException):
                 pass  # The server is away: it restarts.
             finally:
                 connection.close()
             self._stopped.wait(RETRY_S)
 
-    def _play(self, connection: http.client.HTTPConnection) -> str:
-        """Send grants until stopped. Returns why the server refused a call; "" if stopped or to try later."""
+    def _play(self, caller: Caller) -> None:
         for game in GAMES:
-            rules = {"display_name": game.display_name, "visibility": "public"}
-            status, text = self._call(connection, "PUT", f"/v1/namespaces/{game.namespace}", rules)
-            if status >= 300:
-                return "" if is_temporary(status) else text
-        while not self._stopped.wait(random.uniform(PAUSE_S_MIN, PAUSE_S_MAX)):
-            game = random.choice(GAMES)
-            status, text = self._call(connection, "POST", f"/v1/namespaces/{game.namespace}/grants", grant(game))
-            if status >= 300:
-                return "" if is_temporary(status) else text
-        return ""
+            if self._stopped.is_set():
+                return
+            self._prepare(game, caller)
+        story = Story(caller, self._chance)
+        while not self._stopped.wait(self._pace.pause(self._chance, caller)):
+            story.go_on(self._chance.choice(GAMES))
 
-    def _call(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: Mapping[str, object]
-    ) -> tuple[int, str]:
-        connection.request(method, path, json.dumps(body), self._headers)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        return answer.status, f"{method} {path} answered {answer.status} {text}"
-
-
-def grant(game: Game) -> dict[str, object]:
-    """One random grant; its id is unique across runs."""
-    return {
-        "grant_id": f"demo-{uuid.uuid4()}",
-        "user_id": random.choice(PLAYERS),
-        "amount": random.choice(game.amounts),
-        "category": random.choice(game.categories),
-        "source": random.choice(game.sources),
-    }
-
-
-def is_temporary(status: int) -> bool:
-    """Whether to try again later: the server is busy or away, or somebody deleted the namespace (it is made again)."""
-    return status in (404, 408, 429) or status >= 500
+    def _prepare(self, game: Game, caller: Caller) -> None:
+        """Makes the namespace, and fills a new one. One of an older release keeps the rules that its grants lock."""
+        path = f"/v1/namespaces/{game.namespace}"
+        now = datetime.now(UTC)
+        there = caller.call("GET", path)
+        seasons = there.body.get("seasons", []) if there.status == 200 else []
+        made = caller.call("PUT", path, game.rules_at(now, seasons))
+        if made.status >= 300 and made.body.get("code") != "rule_locked":
+            made.must_do()
+        if caller.call("GET", f"{path}/boards/all?limit=1").must_do().body.get("total", 0) == 0:
+            caller.call("POST", f"{path}/grants", first_grants(game, now)).must_do()
+        last = CAST[-1]
+        known = caller.call("GET", f"{path}/users/{last.user_id}").body.get("profile") or {}
+        if known.get("display_name") == last.display_name:
+            return
+        for number, player in enumerate(CAST):
+            profile = {"display_name": player.display_name, "avatar": avatar(number)}
+            caller.call("PUT", f"{path}/users/{player.user_id}", profile).must_do()
+        caller.call("POST", f"{path}/users/{HIDDEN}/hide").must_do()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from .demo_calls import CALL_S_MAX, AwayError, Caller, RefusedError
-from .demo_cast import CAST, HIDDEN, avatar
+from .demo_cast import CAST, HIDDEN
 from .demo_games import GAMES, Game, first_grants
 from .demo_story import Pace, Story
 
@@ -82,7 +82,7 @@ class Demo:
         known = caller.call("GET", f"{path}/users/{last.user_id}").body.get("profile") or {}
         if known.get("display_name") == last.display_name:
             return
-        for number, player in enumerate(CAST):
-            profile = {"display_name": player.display_name, "avatar": avatar(number)}
+        for player in CAST:
+            profile = {"display_name": player.display_name}
             caller.call("PUT", f"{path}/users/{player.user_id}", profile).must_do()
         caller.call("POST", f"{path}/users/{HIDDEN}/hide").must_do()

@@ -17,7 +17,8 @@ LANGUAGES = (("app", "py"), ("app", "sql"), ("app", "js"), ("lua", "lua"))
 EXAMPLES = {
     "A period": r"\"quarter\"|\b_Quarter\b|\bquarter: '",
     # Not the column of a row that has this name, of which there is one for each number of a user's other grants.
-    "An aggregation": r"(?<!row \[ )[\"']latest[\"']",
+    # Nor rules that choose it.
+    "An aggregation": r"(?<!row \[ )(?<!\"aggregation\" : )[\"']latest[\"']",
     "A question to a board": r"\bPercentile\b|\bquestions\.percentile\b",
     # A script's code does not name itself: its path does.
     "A question with a number as its answer": (

@@ -3,6 +3,7 @@ import '/clients/leader-board.js';
 import { loadWords } from '/clients/words.js';
 import { BoardList } from './board_list.js';
 import { Drawer } from './drawer.js';
+import { Share } from './share.js';
 
 const $ = (id) => document.getElementById(id);
 const USUAL = ['all', 'month', 'week', 'day'];
@@ -11,6 +12,7 @@ const LIMITS = [10, 25, 50, 100];
 const element = $('leader-board');
 const list = new BoardList({ onList, onRefusal: refuse, onAbsence });
 const drawer = new Drawer($('drawer'), { onAround: (around) => pick({ around }) });
+const share = new Share($('share'));
 let words = null;
 let chosen = null; // {namespace, window, limit, around}
 let isRefused = false; // The key, by the list.
@@ -158,7 +160,10 @@ function useKey(key) {
 async function begin() {
   words = await loadWords([new URLSearchParams(location.search).get('lang') ?? '', ...navigator.languages]);
   Object.assign(document.documentElement, { lang: words.locale, dir: words.direction });
-  for (const text of document.querySelectorAll('[data-text]')) text.textContent = words.say(`page.${text.dataset.text}`);
+  for (const text of document.querySelectorAll('[data-text]')) {
+    const path = text.dataset.text;
+    text.textContent = words.say(path.includes('.') ? path : `page.${path}`);
+  }
   $('limit').replaceChildren(...LIMITS.map((n) => new Option(words.say('page.top', { n }), n)));
   useKey(token);
 }
@@ -168,6 +173,7 @@ $('namespace').onfocus = () => list.refresh();
 $('top').onclick = () => pick({ around: '' });
 $('limit').onchange = () => pick({ limit: Number($('limit').value) });
 $('choice').onsubmit = (event) => event.preventDefault();
+$('share-open').onclick = () => share.open(words, { isPrivate: chosen?.namespace?.visibility === 'private' });
 $('key-open').onclick = openKey;
 $('key-form').onsubmit = (event) => { event.preventDefault(); useKey($('key').value.trim()); };
 $('key-forget').onclick = () => useKey('');

@@ -79,4 +79,16 @@ export default {
     unknown: 'Über diesen Spieler ist nichts bekannt.',
     failed: 'Das ließ sich nicht lesen: {why}',
   },
+  share: {
+    open: 'Teilen',
+    title: 'Dieses Board teilen',
+    code: 'QR-Code der Adresse',
+    tooLong: 'Die Adresse ist zu lang für einen QR-Code.',
+    link: 'Adresse',
+    copy: 'Adresse kopieren',
+    copied: 'Die Adresse ist kopiert.',
+    selected: 'Dieser Browser kopiert nicht von selbst: die Adresse ist markiert.',
+    send: 'Teilen …',
+    isPrivate: 'Dieses Board ist privat: wer die Adresse öffnet, braucht einen eigenen Schlüssel.',
+  },
 };

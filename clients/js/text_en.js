@@ -79,4 +79,16 @@ export default {
     unknown: 'Nothing is known of this player.',
     failed: 'That could not be read: {why}',
   },
+  share: {
+    open: 'Share',
+    title: 'Share this board',
+    code: 'QR code of the address',
+    tooLong: 'The address is too long for a QR code.',
+    link: 'Address',
+    copy: 'Copy the address',
+    copied: 'The address is copied.',
+    selected: 'This browser does not copy by itself: the address is selected.',
+    send: 'Share …',
+    isPrivate: 'This board is private: those who open the address need a key of their own.',
+  },
 };

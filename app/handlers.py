@@ -75,12 +75,13 @@ class Handlers:
     asyncapi: Endpoint
     page: Endpoint
     console: Endpoint
+    wall: Endpoint
 
 
 def build_handlers(
-    services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint, console: Endpoint
+    services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint, console: Endpoint, wall: Endpoint
 ) -> Handlers:
-    """Builds the handlers, and what several of them share. openapi, asyncapi, page, console: those of these paths."""
+    """Builds the handlers, and what several of them share. openapi, asyncapi, page, console, wall: of their paths."""
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.publisher)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
@@ -140,6 +141,7 @@ def build_handlers(
         asyncapi=asyncapi,
         page=page,
         console=console,
+        wall=wall,
     )
 
 

@@ -235,6 +235,8 @@ ROUTES = (
     Route("GET", "/asyncapi.json", _ANYBODY, lambda h: h.asyncapi, "What is live, as AsyncAPI", has_etag=True,
           is_described=False),
     Route("GET", "/", _ANYBODY, lambda h: h.page, "A page that shows boards", is_described=False),
+    Route("GET", "/wall/{namespace}/{window}", _ANYBODY, lambda h: h.wall, "A board for a screen on a wall",
+          is_described=False),
     Route("GET", "/console", _ANYBODY, lambda h: h.console, "A page for moderators and operators", is_described=False),
 )
 # fmt: on

@@ -90,7 +90,8 @@ class Server:
     def __init__(self, services: Services) -> None:
         self.services = services
         policy = _policy_of(services.settings)
-        pages = {"page": _page_of("index.html", policy), "console": _page_of("console/index.html", CONSOLE_POLICY)}
+        pages = {"page": _page_of("index.html", policy), "wall": _page_of("wall/index.html", policy)}
+        pages["console"] = _page_of("console/index.html", CONSOLE_POLICY)
         pages |= {"openapi": openapi.serve, "asyncapi": asyncapi.serve}
         self.handlers = build_handlers(services, **pages)
 

@@ -23,7 +23,7 @@ export class BoardRows {
 
   /** entries: by position; rules: the namespace's, as far as they are known. */
   draw(entries, { scale, order }, words) {
-    const before = this.#tops();
+    const before = this.#places();
     const present = new Set(entries.map((entry) => entry.user_id));
     for (const [user, row] of this.#rows) {
       if (present.has(user)) continue;
@@ -46,6 +46,18 @@ export class BoardRows {
     if (!matchMedia(CALM).matches) this.#move(before);
   }
 
+  /** Hides who has the first `count` rows. Returns the entry of a row that it shows again; of several, the last one. */
+  conceal(count) {
+    let shown;
+    [...this.#body.children].forEach((element, i) => {
+      const wasConcealed = element.hasAttribute('data-concealed');
+      element.toggleAttribute('data-concealed', i < count);
+      if (wasConcealed && i >= count) shown = element;
+    });
+    if (shown && !matchMedia(CALM).matches) shown.animate([{ opacity: 0, transform: 'scale(.94)' }, {}], { duration: 700, easing: 'ease-out' });
+    return [...this.#rows.values()].find((row) => row.element === shown)?.entry;
+  }
+
   #create({ user_id: user, score }) {
     const row = makeRow(this.#onOpen && (() => this.#onOpen(row.entry)));
     row.element.style.setProperty('--lb-hue', hueOf(user));
@@ -54,25 +66,30 @@ export class BoardRows {
     return row;
   }
 
-  /** The top of each row as it is on the screen now, in the middle of a move, too. */
-  #tops() {
-    const top = this.#body.getBoundingClientRect().top;
-    return new Map([...this.#rows].map(([user, { element }]) => [user, element.getBoundingClientRect().top - top]));
+  /** Where each row is on the screen now, in the middle of a move, too. Rows may stand in several columns. */
+  #places() {
+    const { left, top } = this.#body.getBoundingClientRect();
+    return new Map([...this.#rows].map(([user, { element }]) => {
+      const place = element.getBoundingClientRect();
+      return [user, { x: place.left - left, y: place.top - top }];
+    }));
   }
 
   /** FLIP: every row is in its new position already, and is drawn as if it came from its old one. */
   #move(before) {
-    const top = this.#body.offsetTop;
+    const { offsetLeft, offsetTop } = this.#body;
     for (const [user, row] of this.#rows) {
-      const [from, to] = [before.get(user), row.element.offsetTop - top];
+      const from = before.get(user);
+      const [x, y] = [row.element.offsetLeft - offsetLeft, row.element.offsetTop - offsetTop];
       if (from === undefined) row.element.animate([{ opacity: 0 }, {}], 300);
-      else if (to !== row.top) { // Else it is there, or on its way.
+      else if (x !== row.x || y !== row.y) { // Else it is there, or on its way.
         row.moving?.cancel();
-        const zIndex = from > to ? 1 : 0; // A row that rises passes in front.
-        const way = [{ transform: `translateY(${from - to}px)`, zIndex }, { transform: 'none', zIndex }];
+        const zIndex = from.x === x ? Number(from.y > y) : Number(from.x > x); // A row that rises passes in front.
+        const transform = `translateX(${from.x - x}px) translateY(${from.y - y}px)`;
+        const way = [{ transform, zIndex }, { transform: 'none', zIndex }];
         row.moving = row.element.animate(way, { duration: 450, easing: 'cubic-bezier(.2, .8, .2, 1)' });
       }
-      row.top = to;
+      Object.assign(row, { x, y });
     }
   }
 }

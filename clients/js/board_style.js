@@ -66,8 +66,11 @@ tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-off
 }
 .gain[data-good=true] { color: var(--lb-good); }
 .gain:empty { display: none; }
+/* Who it is comes later: the rank is there, and nothing that tells the score. */
+tr[data-concealed] { --lb-part: 0 !important; }
+tr[data-concealed] :is(.player, .points) { visibility: hidden; }
 /* Not as now: without colour, but as easy to read. */
-:host(:not([data-state=live])) tbody tr { filter: saturate(.15); }
+:host(:not([data-state=live], [data-state=frozen])) tbody tr { filter: saturate(.15); }
 .note {
   display: grid; justify-items: center; align-content: center; gap: .4em; min-height: 14em; padding: 2em 1.2em; text-align: center;
   color: var(--lb-soft);
@@ -78,7 +81,7 @@ tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-off
 .foot b::before {
   content: ""; display: inline-block; width: .6em; height: .6em; margin-inline-end: .5em; border-radius: 50%; background: var(--lb-warn);
 }
-:host([data-state=live]) .foot b::before { background: var(--lb-good); }
+:host(:is([data-state=live], [data-state=frozen])) .foot b::before { background: var(--lb-good); }
 :host([data-state=stopped]) .foot b::before { background: var(--lb-bad); }
 @container (max-width: 35em) {
   tr { grid-template-columns: 2.9em minmax(0, 1fr) auto; padding: 0 .9em; }

@@ -23,7 +23,7 @@ const MARKUP = `
       <thead role="rowgroup" part="head"><tr role="row">
         <th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th>
       </tr></thead>
-      <tbody id="rows" role="rowgroup"></tbody>
+      <tbody id="rows" role="rowgroup" part="rows"></tbody>
     </table>
     <div id="note" class="note" part="note" hidden><h2></h2><p></p><slot name="action"></slot></div>
   </div>
@@ -32,7 +32,7 @@ const MARKUP = `
 </div>`;
 
 export class LeaderBoard extends HTMLElement {
-  static observedAttributes = ['src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'token', 'lang'];
+  static observedAttributes = ['src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'token', 'lang', 'frozen', 'concealed'];
 
   #root = this.attachShadow({ mode: 'open' });
   #rows = null;
@@ -45,6 +45,7 @@ export class LeaderBoard extends HTMLElement {
   #live = null;
   #subscription = null;
   #followed = ''; // What is followed, and where.
+  #frozen = ''; // The same of what is drawn and stays.
   #state = { name: 'idle', code: '' };
   #drawn = ''; // The board whose rows are on the page.
   #leader = null;
@@ -69,8 +70,10 @@ export class LeaderBoard extends HTMLElement {
   }
 
   attributeChangedCallback(name, before, value) {
+    if (before === value) return;
     if (name === 'token') this.token = value; // Another one needs another connection.
-    if (before !== value) this.#plan();
+    if (name === 'concealed') this.#reveal();
+    else this.#plan();
   }
 
   /** A client token, or a function that gets one. Never an API key in a page of yours: everybody has what a page has. */
@@ -93,7 +96,7 @@ export class LeaderBoard extends HTMLElement {
     return this.#subscription?.board ?? null;
   }
 
-  /** `{name, code}`: connecting, live, stale, reconnecting, absent, stopped or idle; and the code of the problem, or ''. */
+  /** `{name, code}`: connecting, live, stale, reconnecting, absent, stopped, frozen or idle; and the code of the problem, or ''. */
   get state() {
     return this.#state;
   }
@@ -134,6 +137,8 @@ export class LeaderBoard extends HTMLElement {
   #follow() {
     const view = this.#view();
     const followed = JSON.stringify([this.getAttribute('src'), view]);
+    if (this.hasAttribute('frozen') && this.#frozen === followed) return undefined; // What is drawn stays.
+    this.#frozen = '';
     if (this.#live && followed === this.#followed) return;
     if (this.#live && JSON.parse(this.#followed)[0] !== this.getAttribute('src')) this.#hangUp();
     this.#followed = followed;
@@ -161,7 +166,7 @@ export class LeaderBoard extends HTMLElement {
 
   #number(name, usual, most) {
     const number = Number.parseInt(this.getAttribute(name) ?? '', 10);
-    return Number.isFinite(number) ? Math.min(Math.max(number, 1), most) : usual;
+    return Number.isFinite(number) ? Math.min(Math.max(number, usual && 1), most) : usual;
   }
 
   #connect() {
@@ -189,7 +194,9 @@ export class LeaderBoard extends HTMLElement {
     [this.#rules, this.#rulesOf] = [null, name];
     const path = ['v1', 'namespaces'];
     const answer = await this.#client.request('GET', path, { query: { prefix: name } }).catch(() => null);
-    if (!answer || this.#rulesOf !== name) return;
+    if (this.#rulesOf !== name) return;
+    if (!answer) this.#rulesOf = ''; // Asked again once the board is live again.
+    if (!answer) return;
     this.#rules = answer.namespaces.find((one) => one.name === name) ?? null;
     this.#redraw();
   }
@@ -220,9 +227,26 @@ export class LeaderBoard extends HTMLElement {
     if (board.entries.length) this.#note('', '');
     else this.#note(this.#words.say('emptyTitle'), this.#words.say('emptyHint'));
     this.#rows.draw(board.entries, rules, this.#words);
+    this.#rows.conceal(this.#number('concealed', 0, LIMIT_MAX));
     this.#root.querySelector('.foot span').textContent = this.#words.say('updated', { time: this.#words.time(new Date()) });
     this.#announce(board.entries[0], rules);
     this.#fire('leaderboard-draw', { board, rules: this.#rules });
+    if (this.hasAttribute('frozen')) this.#freeze();
+  }
+
+  /** No connection is needed any more. */
+  #freeze() {
+    this.#frozen = this.#followed;
+    this.#hangUp();
+    this.#tell();
+  }
+
+  /** Shows the rows below the first `concealed` ones. Says aloud who that is, if it is one more. */
+  #reveal() {
+    const shown = this.#rows?.conceal(this.#number('concealed', 0, LIMIT_MAX));
+    if (!shown) return;
+    const [rank, score] = [this.#words.count(shown.rank), this.#words.score(shown.score, this.#rules?.scale)];
+    this.#find('announcer').textContent = this.#words.say('revealed', { rank, score, name: shown.display_name || shown.user_id });
   }
 
   #announce(first, { scale }) {
@@ -237,7 +261,7 @@ export class LeaderBoard extends HTMLElement {
   #tell() {
     const words = this.#words;
     if (!words || !this.isConnected) return;
-    const state = stateOf(this.#live, this.#subscription, this.#state);
+    const state = this.#frozen ? { name: 'frozen', code: '' } : stateOf(this.#live, this.#subscription, this.#state);
     const { name, code } = state;
     const isNews = name !== this.#state.name || code !== this.#state.code;
     this.#state = state;
@@ -252,6 +276,8 @@ export class LeaderBoard extends HTMLElement {
     } else if (!this.#drawn) {
       this.#note('', '');
     }
+    if (isNews && name === 'absent') this.#rulesOf = ''; // It may be another one when it comes back.
+    if (name === 'live') this.#askRules(this.getAttribute('namespace'));
     if (isNews) this.#fire('leaderboard-state', { ...state, title: words.say(`states.${name}`), why });
   }
 

@@ -7,6 +7,7 @@ export default {
   players: { zero: 'لا لاعبين', one: 'لاعب واحد', two: 'لاعبان', few: '{n} لاعبين', many: '{n} لاعبًا', other: '{n} لاعب' },
   updated: 'آخر تحديث {time}',
   leads: '{name} في المركز الأول الآن، برصيد {score}',
+  revealed: '{rank}: {name}، {score}',
   emptyTitle: 'لا نقاط بعد',
   emptyHint: 'ستظهر النقاط الأولى هنا تلقائيًا.',
   absentHint: 'ستظهر هنا تلقائيًا عندما تتوفر.',
@@ -19,7 +20,7 @@ export default {
   periods: { all: 'كل الوقت', year: 'السنة', quarter: 'الربع', month: 'الشهر', week: 'الأسبوع', day: 'اليوم', hour: 'الساعة' },
   states: {
     connecting: 'جارٍ الاتصال', live: 'مباشر', stale: 'غير محدّث', reconnecting: 'إعادة الاتصال', absent: 'في الانتظار',
-    stopped: 'متوقف', idle: 'في الانتظار',
+    stopped: 'متوقف', idle: 'في الانتظار', frozen: 'مجمّد',
   },
   problems: {
     close_4001: 'لم يُقبل المفتاح',
@@ -45,6 +46,14 @@ export default {
     board_not_found: 'لا توجد فترة كهذه في هذه اللوحة',
     token_unavailable: 'لا يوجد رمز لهذه اللوحة',
     other: 'رفض الخادم: {code}',
+  },
+  wall: {
+    endsIn: 'ينتهي خلال',
+    final: 'النتيجة النهائية',
+    scan: 'على هاتفك',
+    isApiKey: 'يحتوي هذا العنوان على مفتاح API',
+    apiKeyHint: 'كل من يرى الشاشة يستطيع قراءة عنوانها. استخدم رمز عميل بدلا منه، وألغِ المفتاح.',
+    noBoard: 'لا يذكر هذا العنوان أي لوحة',
   },
   page: {
     name: 'لوحة الصدارة',

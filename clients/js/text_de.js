@@ -7,6 +7,7 @@ export default {
   players: { one: '{n} Spieler', other: '{n} Spieler' },
   updated: 'Stand {time}',
   leads: '{name} führt jetzt, mit {score}',
+  revealed: '{rank}: {name}, {score}',
   emptyTitle: 'Noch keine Punkte',
   emptyHint: 'Die ersten erscheinen hier von selbst.',
   absentHint: 'Es erscheint hier von selbst, sobald es da ist.',
@@ -19,7 +20,7 @@ export default {
   periods: { all: 'Gesamt', year: 'Jahr', quarter: 'Quartal', month: 'Monat', week: 'Woche', day: 'Tag', hour: 'Stunde' },
   states: {
     connecting: 'Verbindet', live: 'Live', stale: 'Nicht aktuell', reconnecting: 'Verbindet neu', absent: 'Wartet',
-    stopped: 'Beendet', idle: 'Wartet',
+    stopped: 'Beendet', idle: 'Wartet', frozen: 'Eingefroren',
   },
   problems: {
     close_4001: 'Der Schlüssel wurde nicht angenommen',
@@ -45,6 +46,14 @@ export default {
     board_not_found: 'Einen solchen Zeitraum hat dieses Board nicht',
     token_unavailable: 'Für dieses Board gibt es kein Token',
     other: 'Der Server lehnt ab: {code}',
+  },
+  wall: {
+    endsIn: 'Endet in',
+    final: 'Endstand',
+    scan: 'Auf dem Handy',
+    isApiKey: 'In dieser Adresse steht ein API-Schlüssel',
+    apiKeyHint: 'Wer den Bildschirm sieht, kann seine Adresse lesen. Nimm ein Client-Token, und widerrufe den Schlüssel.',
+    noBoard: 'Diese Adresse nennt kein Board',
   },
   page: {
     name: 'Rangliste',

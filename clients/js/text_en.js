@@ -7,6 +7,7 @@ export default {
   players: { one: '{n} player', other: '{n} players' },
   updated: 'Updated {time}',
   leads: '{name} is first now, with {score}',
+  revealed: '{rank}: {name}, {score}',
   emptyTitle: 'No scores yet',
   emptyHint: 'The first one appears here by itself.',
   absentHint: 'It appears here by itself once it is there.',
@@ -19,7 +20,7 @@ export default {
   periods: { all: 'All time', year: 'Year', quarter: 'Quarter', month: 'Month', week: 'Week', day: 'Day', hour: 'Hour' },
   states: {
     connecting: 'Connecting', live: 'Live', stale: 'Not up to date', reconnecting: 'Reconnecting', absent: 'Waiting',
-    stopped: 'Stopped', idle: 'Waiting',
+    stopped: 'Stopped', idle: 'Waiting', frozen: 'Frozen',
   },
   problems: {
     close_4001: 'The key was not accepted',
@@ -45,6 +46,14 @@ export default {
     board_not_found: 'There is no such window on this board',
     token_unavailable: 'There is no token for this board',
     other: 'The server refused: {code}',
+  },
+  wall: {
+    endsIn: 'Ends in',
+    final: 'Final',
+    scan: 'On your phone',
+    isApiKey: 'This address holds an API key',
+    apiKeyHint: 'Whoever sees a wall can read its address. Use a client token in its place, and revoke the key.',
+    noBoard: 'This address names no board',
   },
   page: {
     name: 'Leaderboard',

@@ -1,6 +1,6 @@
 # make dev: all parts, in the foreground · setup: .venv with what tests and checks need, too · test · test-fast: what answers in a minute ·
 # test-full: an hour of random seeds and kills · crash: five minutes of faults ·
-# check · docs: the site, in .site · bench · limits (docs/limits.md) · clean
+# check · docs: the site, in .site · bench · limits: pages that are made from the code · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -73,6 +73,7 @@ bench: $(STAMP)-bench
 
 limits: setup
 	$(BIN)/python -m tests.limits
+	$(BIN)/python -m tests.reference
 
 # What the tests use beside Python, where it is missing and may be installed: a browser, and Debian's Redis.
 # No service of the package is left running. Failing here is no failure of the tests.

@@ -40,19 +40,27 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a process. Times in seconds, sizes in bytes."""
 
+    #: Where Redis is: `redis://` for one, `redis+sentinel://` behind Sentinels, `redis+cluster://`; `rediss` with TLS.
     redis_url: str = "redis://127.0.0.1:6379/0"
+    #: Where Postgres is. Several hosts with commas between, eight at most: the one that takes writes is used.
     postgres_url: Annotated[
         str, msgspec.Meta(pattern=r"^postgres(ql)?://.+", examples=["postgresql://postgres@127.0.0.1:5432/leaderboard"])
     ] = "postgresql://postgres@127.0.0.1:5432/leaderboard"
+    #: What Redis must at least do before it answers. `always`: fsync; `everysec`: a crash may lose a second; `none`.
     redis_durability: Literal["always", "everysec", "none"] = "always"
     #: Replicas of Redis that must hold what a request with `?ack=replica` wrote, on their disks as Redis itself.
     ack_replicas: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     #: Seconds that a request with `?ack=replica` or `?ack=audit` waits after its entries counted.
     ack_wait_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    #: The address on which a server listens.
     host: str = "127.0.0.1"
+    #: The port on which a server listens; 0: a free one.
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    #: Processes of a server on one machine, on one port.
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    #: A bootstrap key with `admin:*`: `lb_<id>_<secret>`. It is not in the list of keys, and good as long as it is set.
     api_key: str | None = None
+    #: Where `leaderboard dev` keeps its data, and where the digest key lies if it is no setting.
     data_dir: Path = Path(".data")
     #: The secret with which the deployment's digests are made; the same everywhere, for ever. Without one: the file
     #: `digest_key` in the data folder, which `migrate` writes for a new deployment.
@@ -62,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: What a persister brings back by itself of what Redis lost. `auto`: an end of the log that the ledger has; `own`:
     #: also an empty Redis, or one with another history, for Redis is this deployment's alone. `leaderboard dev`: `own`.
     recover: Literal["off", "auto", "own"] = "off"
+    #: From which level on a process logs, one line of JSON each, on stderr.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Seconds for which Redis remembers grant ids, where they have room; older grants are looked up in Postgres.
     dedup_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
@@ -101,7 +110,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cors_origins: str = ""
     #: Pages that may show the page of boards in a frame: `none`, or `self` and origins with commas between.
     frame_ancestors: str = "none"
+    #: The port on which a persister answers `/metrics`; none: nowhere.
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    #: Networks of proxies in front (`10.0.0.0/8,::1`): from these peers alone X-Forwarded-For names the client.
     trusted_proxies: str = ""
     #: WebSockets of a key, in each process; beyond them a new one is refused.
     key_sockets_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000

@@ -92,8 +92,8 @@ class SentNamespace(SentRules, frozen=True, kw_only=True, forbid_unknown_fields=
     move: Any = None
 
 
-# Rules that define what recorded scores mean.
-_LOCKED = (
+#: Rules that define what recorded scores mean.
+LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
     *("week_starts", "day_starts"),
     *("category_boards", "streaks"),
@@ -199,7 +199,7 @@ def check_change(old: Rules, new: Rules, reach: int) -> str | None:
         return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
         return "ranking"  # dense ranks are counted from the first grant on
-    changed = [field for field in (*_LOCKED, *_DROPPABLE) if getattr(old, field) != getattr(new, field)]
+    changed = [field for field in (*LOCKED, *_DROPPABLE) if getattr(old, field) != getattr(new, field)]
     return next((field for field in changed if field not in _DROPPABLE or getattr(new, field)), None)
 
 

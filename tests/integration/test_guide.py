@@ -1,25 +1,26 @@
 """Every call of docs/reference is made, and answers what is printed; every refusal is in the table of errors."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.model.errors import OUTCOMES, Problem
 from tests.documents import ROOT
-from tests.support.guide_script import BASE, Block, blocks, differences, parse_call, printed
+from tests.support.guide_script import commands, differences, printed
+from tests.support.reader import Reader
 
 REFERENCE = ROOT / "docs/reference"
+#: Programs that a page calls: where it does so, the file, and the variable that holds its key.
+SERVERS = {"localhost:8090": ("quiz.py", "QUIZ")}
 
-_KEYS = re.compile(r"(\w+)=\$\(leaderboard (.*)\)")
-_CURSORS = ("next_cursor", "next_after")
+
+def in_order() -> list[str]:
+    """The pages of the tutorial and of the how-to, in the order of the site's contents."""
+    return re.findall(r": ((?:tutorial|how-to)/\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
 
 
 def pages() -> list[Path]:
@@ -37,100 +38,36 @@ def test_every_page_of_the_reference_is_in_its_contents_by_its_title() -> None:
         assert (REFERENCE / name).read_text().partition("\n")[0] == f"# {title}"
 
 
-class Reader:
-    """Somebody who types what the guide shows. `faults`: where the guide is wrong."""
-
-    def __init__(self, stack: Any, client: httpx.Client) -> None:
-        self._stack = stack
-        self._page = ""
-        self._client = client
-        self._names = {"URL": stack.url, "KEY": stack.key}
-        self._cursor = ""
-        self._answer: tuple[Any, str] | None = None
-        self._watcher: subprocess.Popen[str] | None = None
-        self.calls = 0
-        self.faults: list[str] = []
-
-    def read(self, page: Path) -> None:
-        """Does what a page says."""
-        self._page = page.relative_to(ROOT).as_posix()
-        for block in blocks(page.read_text()):
-            self._do(block)
-        assert self._answer is None, f"the last call of {self._page} has no answer"
-
-    def _do(self, block: Block) -> None:
-        match block.language:
-            case "sh":
-                assert self._answer is None, f"{self._page}: the call before line {block.line} has no answer"
-                self._type(block)
-            case "json":
-                assert self._answer is not None, f"{self._page}: line {block.line} answers no call"
-                reply, self._answer = self._answer, None
-                self._compare(block, *reply)
-            case "python":
-                self._watch(block)
-            case "jsonl":
-                assert self._watcher is not None
-                assert self._watcher.stdout is not None
-                for frame in re.split(r"\n(?=\{)", block.text):
-                    self._note(block, differences(printed(frame), json.loads(self._watcher.stdout.readline())))
-
-    def close(self) -> None:
-        """Ends what was started."""
-        if self._watcher is not None:
-            self._watcher.kill()
-            self._watcher.communicate()
-
-    def _type(self, block: Block) -> None:
-        if match := _KEYS.fullmatch(block.text):
-            command = [word.strip("'") for word in match[2].split()]
-            self._names[match[1]] = self._stack.run(*command).stdout.strip()
-            return
-        if not re.match(r"(\w+=\S+ )?(lb|curl) ", block.text):
-            return  # how to start it, and what `lb` is
-        self._stack.wait_flushed()
-        call = parse_call(block.text, self._names, self._cursor)
-        url = call.url.replace(BASE, self._stack.url)
-        answer = self._client.request(call.method, url, headers=call.headers, content=call.body)
-        self.calls += 1
-        body = answer.json() if answer.content else None
-        self._answer = body, str(answer.status_code) if call.tells_status else ""
-        for name in _CURSORS:
-            if isinstance(body, dict) and body.get(name):
-                self._cursor = body[name]
-
-    def _compare(self, block: Block, body: Any, status: str) -> None:
-        text, _, shown = block.text.rpartition("\n") if status else (block.text, "", "")
-        if status != shown:
-            self._note(block, [f"the status is {status}: {json.dumps(body)}"])
-        elif body is None:
-            self._note(block, ["nothing is answered"] if text else [])
-        else:
-            self._note(block, differences(printed(text), body))
-
-    def _watch(self, block: Block) -> None:
-        code = block.text.replace(BASE.partition("://")[2], self._stack.url.partition("://")[2])
-        environment = os.environ | {"KEY": self._names["KEY"], "PYTHONUNBUFFERED": "1"}
-        self._watcher = subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True, env=environment)
-
-    def _note(self, block: Block, faults: Any) -> None:
-        self.faults += [f"{self._page}:{block.line}: {fault}" for fault in faults]
-
-
-@pytest.fixture
-def reader(live_server: Any) -> Iterator[Reader]:
-    with live_server.client(None) as client:
-        reader = Reader(live_server, client)
+@contextmanager
+def reader_of(stack: Any, folder: Path) -> Iterator[Reader]:
+    with stack.client(None) as client:
+        reader = Reader(stack, client, folder, SERVERS)
         yield reader
         reader.close()
 
 
 @pytest.mark.own_valkey  # It prints what a single Redis answers.
-def test_every_call_answers_what_is_printed(reader: Reader) -> None:
-    for page in pages():
-        reader.read(page)
-    assert "\n".join(reader.faults) == ""
-    assert reader.calls > 40
+def test_every_call_of_the_reference_answers_what_is_printed(live_server: Any, tmp_path: Path) -> None:
+    with reader_of(live_server, tmp_path) as reader:
+        for page in pages():
+            reader.read(page)
+        assert "\n".join(reader.faults) == ""
+        assert reader.calls > 130
+
+
+@pytest.mark.own_valkey
+def test_every_call_of_the_other_pages_answers_what_is_printed(own_stack: Any, tmp_path: Path) -> None:
+    """In the order of the site's contents: pages of the tutorial go on with what the first one made."""
+    with reader_of(own_stack, tmp_path) as reader:
+        for name in ("README.md", *(f"docs/{name}" for name in in_order())):
+            reader.read(ROOT / name)
+        assert "\n".join(reader.faults) == ""
+        assert reader.calls > 40
+
+
+def test_commands_end_where_no_quote_is_open() -> None:
+    block = 'lb() { curl -s "$@"; }\nlb $URL/a -d \'{"a":\n 1}\'\nlb $URL/b'
+    assert list(commands(block)) == ['lb() { curl -s "$@"; }', "lb $URL/a -d '{\"a\":\n 1}'", "lb $URL/b"]
 
 
 def test_a_wrong_answer_is_noticed() -> None:

@@ -1,4 +1,4 @@
-"""The guide as a script: its calls, and whether an answer is the one that is printed.
+"""A page of the documentation as a script: its calls, and whether an answer is the one that is printed.
 
 Placeholders, all of them `…`: as a value it matches any value; inside a string any text; as the last member of an
 object the members that are not shown; in a call it is the cursor that was answered last.
@@ -13,22 +13,34 @@ from typing import Any
 
 ANY = "…"
 BASE = "http://localhost:8000"
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text and its line in the guide."""
+    """A fenced block: its language, its text, its line in the page. title: the file that it is, else empty."""
 
     language: str
+    title: str
     text: str
     line: int
 
 
-def blocks(guide: str) -> Iterator[Block]:
-    """Every block of the guide, in order."""
-    for hit in _BLOCK.finditer(guide):
-        yield Block(hit[1], hit[2].rstrip("\n"), guide.count("\n", 0, hit.start()) + 1)
+def blocks(page: str) -> Iterator[Block]:
+    """Every block of a page, in order."""
+    for hit in _BLOCK.finditer(page):
+        yield Block(hit[1], hit[2] or "", hit[3].rstrip("\n"), page.count("\n", 0, hit.start()) + 1)
+
+
+def commands(text: str) -> Iterator[str]:
+    """The commands of a shell's block. One goes on over lines while a quote is open, or by a backslash."""
+    command = ""
+    for line in text.split("\n"):
+        command += f"\n{line}" if command else line
+        if command.count("'") % 2 == 0 and command.count('"') % 2 == 0 and not command.endswith("\\"):
+            yield command
+            command = ""
+    assert not command, f"a quote stays open: {command}"
 
 
 @dataclass(frozen=True)

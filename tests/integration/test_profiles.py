@@ -49,6 +49,9 @@ def test_a_profile_is_replaced_whole(api: httpx.Client, user: str) -> None:
     whole = {"display_name": HOSTILE, "avatar": "https://example.org/a.png", "timezone": "Asia/Tokyo"}
     put(api, user, **whole, opt_out=False)
     assert api.get(path(user)).json() == {"user_id": user, **NOBODY, **whole}
+    drawing = "data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'/%3E"
+    put(api, user, avatar=drawing)
+    assert api.get(path(user)).json()["avatar"] == drawing
     put(api, user, avatar="http://example.org/b.png")
     assert api.get(path(user)).json() == {"user_id": user, **NOBODY, "avatar": "http://example.org/b.png"}
     put(api, user)

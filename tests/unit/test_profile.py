@@ -17,6 +17,9 @@ from app.model.profile import Profile, check_profile
         {"display_name": "x" * 128, "timezone": "Europe/Berlin"},
         {"avatar": "http://[::1]:8080/a.png?b=c#d", "timezone": "UTC"},
         {"avatar": "https://example.org/" + "x" * 492},
+        {"avatar": "data:image/png;base64," + "A" * 2_026},
+        {"avatar": "data:image/svg+xml;charset=utf-8,%3Csvg%20xmlns='http://www.w3.org/2000/svg'/%3E"},
+        {"avatar": "data:image/webp;base64,UklGRg=="},
     ],
 )
 def test_what_is_taken(fields: dict[str, Any]) -> None:
@@ -32,7 +35,10 @@ def test_what_is_taken(fields: dict[str, Any]) -> None:
         (
             "avatar",
             [
-                *("", "example.org/a.png", "//example.org/a.png", "javascript:alert(1)", "data:image/png;base64,AA"),
+                *("", "example.org/a.png", "//example.org/a.png", "javascript:alert(1)", "data:,a"),
+                *("data:text/html,<script>", "data:image/png", "data:image/png;base64,", "data:image/bmp;base64,AA"),
+                *("data:image/svg+xml,<svg xmlns=''>", "data:image/png;base64,é", "DATA:image/png;base64,AA"),
+                *("data:image/png;base64," + "A" * 2_027, "data:image/png;base64;x=y,AA", "data:image/png,A\n"),
                 *(
                     "ftp://example.org/a",
                     "http://",

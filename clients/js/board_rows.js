@@ -77,10 +77,9 @@ export class BoardRows {
 
   /** FLIP: every row is in its new position already, and is drawn as if it came from its old one. */
   #move(before) {
-    const { offsetLeft, offsetTop } = this.#body;
     for (const [user, row] of this.#rows) {
       const from = before.get(user);
-      const [x, y] = [row.element.offsetLeft - offsetLeft, row.element.offsetTop - offsetTop];
+      const [x, y] = [row.element.offsetLeft, row.element.offsetTop]; // Within the body, which is positioned.
       if (from === undefined) row.element.animate([{ opacity: 0 }, {}], 300);
       else if (x !== row.x || y !== row.y) { // Else it is there, or on its way.
         row.moving?.cancel();

@@ -83,6 +83,20 @@ def test_a_phone_shows_long_words_without_overflow(
     assert all(box and box["width"] >= 43.9 and box["height"] >= 43.9 for box in boxes)
 
 
+def test_rows_move_from_where_they_were(live_server: Any, api: httpx.Client, board: str, open_page: Open) -> None:
+    page = open_page(motion="no-preference")
+    page.goto(f"{live_server.url}/#/{board}/all")
+    shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
+    tops = page.evaluate(BOXES.replace("['.name', '.gain', '.score'].map((cell) =>", "['.name'].map((cell) =>"))
+    step = tops[1][0]["top"] - tops[0][0]["top"]
+    page.evaluate("window.animations.length = 0")
+    give(api, board, "heron", 10)
+    shown(page, ("1", "heron", "13"), ("2", "otter", "9"), ("3", HOSTILE, "5"))
+    moves = page.evaluate("window.animations.filter((frames) => frames.includes('translateY'))")
+    starts = sorted(float(move.partition("translateY(")[2].partition("px")[0]) for move in moves)
+    assert starts == pytest.approx([-step, -step, 2 * step], abs=1)
+
+
 def test_where_the_lowest_is_best_its_bar_is_longest(
     live_server: Any, api: httpx.Client, space: str, page: Page
 ) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from .demo_calls import CALL_S_MAX, AwayError, Caller, RefusedError
-from .demo_cast import CAST, HIDDEN
+from .demo_cast import CAST, HIDDEN, avatar
 from .demo_games import GAMES, Game, first_grants
 from .demo_story import Pace, Story
 
@@ -78,11 +78,11 @@ class Demo:
             made.must_do()
         if caller.call("GET", f"{path}/boards/all?limit=1").must_do().body.get("total", 0) == 0:
             caller.call("POST", f"{path}/grants", first_grants(game, now)).must_do()
-        last = CAST[-1]
-        known = caller.call("GET", f"{path}/users/{last.user_id}").body.get("profile") or {}
-        if known.get("display_name") == last.display_name:
+        last = {"display_name": CAST[-1].display_name, "avatar": avatar(len(CAST) - 1)}
+        known = caller.call("GET", f"{path}/users/{CAST[-1].user_id}").body.get("profile") or {}
+        if all(known.get(field) == value for field, value in last.items()):
             return
-        for player in CAST:
-            profile = {"display_name": player.display_name}
+        for number, player in enumerate(CAST):
+            profile = {"display_name": player.display_name, "avatar": avatar(number)}
             caller.call("PUT", f"{path}/users/{player.user_id}", profile).must_do()
         caller.call("POST", f"{path}/users/{HIDDEN}/hide").must_do()

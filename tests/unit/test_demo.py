@@ -15,7 +15,7 @@ import pytest
 
 from app.embedded.demo import Demo
 from app.embedded.demo_calls import Answer, Caller
-from app.embedded.demo_cast import CAST, HIDDEN
+from app.embedded.demo_cast import CAST, HIDDEN, avatar
 from app.embedded.demo_games import GAMES, Game, first_grants, grant
 from app.embedded.demo_story import CORRECTION_EVERY, LIVELY_GRANTS, QUIET_PAUSE_S, SUSPICIOUS_EVERY, Pace, Story
 from app.model.profile import NamespaceProfile, check_display
@@ -117,14 +117,14 @@ def test_declares_its_games_fills_and_plays_them(server: Server) -> None:
         assert sent["visibility"] == "public"
         assert any(isinstance(body, list) for body in server.saw("POST", f"{game.namespace}/grants"))
         assert len(server.saw("POST", f"{game.namespace}/users/{HIDDEN}/hide")) == 1
-        for player in CAST:
+        for number, player in enumerate(CAST):
             [profile] = server.saw("PUT", f"{game.namespace}/users/{player.user_id}")
-            assert profile == {"display_name": player.display_name}
+            assert profile == {"display_name": player.display_name, "avatar": avatar(number)}
 
 
 def test_a_game_that_is_there_is_not_filled_again(server: Server) -> None:
     season = {"name": "older", "starts": "2020-01-01T00:00:00Z", "ends": "2020-01-02T00:00:00Z"}
-    last = {"profile": {"display_name": CAST[-1].display_name}}
+    last = {"profile": {"display_name": CAST[-1].display_name, "avatar": avatar(len(CAST) - 1)}}
     for game in GAMES:
         path = f"/v1/namespaces/{game.namespace}"
         server.answers[path] = json.dumps({"seasons": [season]}).encode()
@@ -203,10 +203,14 @@ def test_a_season_is_there_before_its_first_grant() -> None:
     assert GAMES[0].rules_at(datetime(2026, 12, 31, tzinfo=UTC), rules["seasons"]) == rules
 
 
-def test_names_are_what_a_server_takes() -> None:
-    for player in CAST:
-        check_display(NamespaceProfile(display_name=player.display_name))
+def test_names_and_pictures_are_what_a_server_takes() -> None:
+    for number, player in enumerate(CAST):
+        check_display(NamespaceProfile(display_name=player.display_name, avatar=avatar(number)))
     assert len({player.user_id for player in CAST}) == len(CAST)
+    pictures = [avatar(number) for number in range(len(CAST))]
+    assert None in pictures
+    assert len({*pictures}) == len(pictures) - pictures.count(None) + 1
+    assert max(len(each) for each in pictures if each) < 512, "each row of a frame has it"
 
 
 def test_corrections_take_turns() -> None:

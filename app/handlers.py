@@ -76,12 +76,21 @@ class Handlers:
     page: Endpoint
     console: Endpoint
     wall: Endpoint
+    docs: Endpoint
 
 
 def build_handlers(
-    services: Services, *, openapi: Endpoint, asyncapi: Endpoint, page: Endpoint, console: Endpoint, wall: Endpoint
+    services: Services,
+    *,
+    openapi: Endpoint,
+    asyncapi: Endpoint,
+    page: Endpoint,
+    console: Endpoint,
+    wall: Endpoint,
+    docs: Endpoint,
 ) -> Handlers:
-    """Builds the handlers, and what several of them share. openapi, asyncapi, page, console, wall: of their paths."""
+    """Builds the handlers, and what several of them share. openapi, asyncapi, page, console, wall, docs: of their
+    paths."""
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.publisher)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
@@ -142,6 +151,7 @@ def build_handlers(
         page=page,
         console=console,
         wall=wall,
+        docs=docs,
     )
 
 

@@ -237,6 +237,7 @@ ROUTES = (
     Route("GET", "/", _ANYBODY, lambda h: h.page, "A page that shows boards", is_described=False),
     Route("GET", "/wall/{namespace}/{window}", _ANYBODY, lambda h: h.wall, "A board for a screen on a wall",
           is_described=False),
+    Route("GET", "/docs", _ANYBODY, lambda h: h.docs, "A page that shows these calls", is_described=False),
     Route("GET", "/console", _ANYBODY, lambda h: h.console, "A page for moderators and operators", is_described=False),
 )
 # fmt: on

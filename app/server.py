@@ -76,12 +76,15 @@ UVICORN: dict[str, Any] = {
 _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; base-uri 'none'; form-action 'none'"
 )
-#: The console acts with a key of rank: it loads nothing from elsewhere, and nobody may frame it.
+#: The console acts with a key of rank: it loads nothing from elsewhere, and nobody may frame it. The page of calls
+#: needs no more than that.
 CONSOLE_POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
+#: The folders of pages with this policy.
+STRICT = ("console", "docs")
 
 
 class Server:
@@ -91,7 +94,7 @@ class Server:
         self.services = services
         policy = _policy_of(services.settings)
         pages = {"page": _page_of("index.html", policy), "wall": _page_of("wall/index.html", policy)}
-        pages["console"] = _page_of("console/index.html", CONSOLE_POLICY)
+        pages |= {name: _page_of(f"{name}/index.html", CONSOLE_POLICY) for name in STRICT}
         pages |= {"openapi": openapi.serve, "asyncapi": asyncapi.serve}
         self.handlers = build_handlers(services, **pages)
 
@@ -183,7 +186,7 @@ class Server:
 
 
 class PageFiles(StaticFiles):
-    """The page's and the console's files. headers: the page's policy. Each of the two is one of the files, too, and has
+    """The files of all pages. headers: the policy of the page of boards. Each page is one of the files, too, and has
     its own policy there as well."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -193,8 +196,8 @@ class PageFiles(StaticFiles):
     def file_response(self, full_path: Any, *args: Any, **options: Any) -> Response:
         """The answer with a file, or that it has not changed."""
         response = super().file_response(full_path, *args, **options)
-        is_console = Path(full_path).is_relative_to(WEB / "console")
-        response.headers.update(CONSOLE_POLICY if is_console else self._headers)
+        is_strict = any(Path(full_path).is_relative_to(WEB / name) for name in STRICT)
+        response.headers.update(CONSOLE_POLICY if is_strict else self._headers)
         return response
 
 

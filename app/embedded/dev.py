@@ -191,7 +191,7 @@ class Dev:
 
     def _banner(self) -> str:
         return f"""
-  leaderboard is up:  {self._url}
+  leaderboard is up:  {self._url}  (/console corrects scores, /docs lists every call)
 
   In a second terminal, a first call. The key may do all (admin:*): it is for servers, never for a page or an app.
 

@@ -180,8 +180,9 @@ def test_who_may_frame_the_page_is_a_setting(text: str, directive: str) -> None:
         assert f"frame-ancestors {directive};" in page.headers["content-security-policy"]
 
 
-def test_nobody_may_frame_the_console_under_either_address() -> None:
-    for page in pages(Settings(frame_ancestors="https://school.example"), "/console", "/web/console/index.html"):
+@pytest.mark.parametrize("name", ["console", "docs"])
+def test_nobody_may_frame_a_strict_page_under_either_address(name: str) -> None:
+    for page in pages(Settings(frame_ancestors="https://school.example"), f"/{name}", f"/web/{name}/index.html"):
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
         assert page.headers["content-security-policy"].endswith("frame-ancestors 'none'")

@@ -63,7 +63,15 @@ def test_every_route_but_the_pages_is_described() -> None:
     described = {(path, method.upper()) for path, operations in DOCUMENT["paths"].items() for method in operations}
     hidden = {
         (path, "GET")
-        for path in ("/", "/console", "/wall/{namespace}/{window}", "/metrics", "/openapi.json", "/asyncapi.json")
+        for path in (
+            "/",
+            "/console",
+            "/docs",
+            "/wall/{namespace}/{window}",
+            "/metrics",
+            "/openapi.json",
+            "/asyncapi.json",
+        )
     }
     assert {(route.path, route.method) for route in ROUTES} - hidden == described
 
@@ -84,6 +92,7 @@ def test_every_reference_leads_to_a_schema() -> None:
 _ANY_QUERY = {
     "/",
     "/console",
+    "/docs",
     "/wall/{namespace}/{window}",
     "/healthz",
     "/readyz",

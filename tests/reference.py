@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/reference"
 _CALLS = """# All calls
 
-The fields of bodies and answers are in `/openapi.json`, and your server shows them at `/docs`. An error is a [problem](errors.md) on every call.
+The fields of bodies and answers are in `/openapi.json`, and your server shows them at `/docs`. An error
+is a [problem](errors.md) on every call.
 
 *Needs* tells the scope of the key: of the namespace in the path, of each namespace that is named, or of the whole
 deployment (`*`). *public* means that a public namespace opens the call without a key.

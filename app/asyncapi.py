@@ -8,6 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .description.answers import STATISTICS
+from .description.schema import Schema, ref
 from .http.bodies import JSON, MSGPACK, encode_json
 from .live import protocol
 from .live.close_codes import CLOSE_ADVICE
@@ -32,7 +34,6 @@ from .model.text import ID_BYTES_MAX, LABEL_CHARS_MAX
 from .openapi import ABOUT, BEARER
 from .read.conditional import tagged_answer
 from .routes import ROUTES
-from .schemas import STATISTICS, Schema, ref
 
 #: What clients send over a WebSocket, and what each of it is answered by.
 _REPLIES: dict[type, tuple[type, ...]] = {

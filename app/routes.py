@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from .admin.key_handlers import KeyRequest, RotateRequest
 from .admin.token_handlers import TokenRequest
+from .description.schema import Schema, batch_of, list_of, one_of, one_or_batch, ref
 from .endpoints import Endpoint, ScopeEndpoint
 from .handlers import Handlers
 from .model.correction import Edit
@@ -17,32 +18,10 @@ from .model.profile import NamespaceProfile, Profile
 from .model.webhook import WebhookRequest
 from .read.activity import UserActivityRequest
 from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
-from .read.includes import FullEntry
 from .read.score_bounds import BOUNDS
 from .read.totals import UsersRequest
-from .schemas import (
-    ACTIVITY,
-    BOARD_STATS,
-    DELIVERIES,
-    EVENT_LIST,
-    KEYS,
-    NAMESPACE,
-    OBJECT,
-    RANKED_STATS,
-    RECEIPTS,
-    STATS,
-    TRENDS,
-    USERS_ACTIVITY,
-    Schema,
-    batch_of,
-    list_of,
-    object_of,
-    one_or_batch,
-    ref,
-)
 from .webhooks.handlers import ResendRequest
 from .write.correction_handlers import Correction, VoidRequest
-from .write.receipts import CorrectionReceipt
 
 
 class RequiredScope(NamedTuple):
@@ -61,8 +40,9 @@ class RequiredScope(NamedTuple):
 class Route(NamedTuple):
     """One method of one path. The handler itself checks scope, query and body; tests compare it with the table.
 
-    handler: a function of a Request, or an object that is an ASGI application. query: names of its parameters.
-    answer: the schema of every status but 204, which has no body. has_etag: whether it takes If-None-Match.
+    handler: a function of a Request, or an object that is an ASGI application. name: that of the operation, by which
+    generated clients call it. query: names of its parameters. answer: the schema of every status but 204 and 304.
+    has_etag: whether it takes If-None-Match.
     has_csv: whether it answers text/csv, too. is_hot: the fast path answers it, so the handler is an ASGI application.
     is_described: whether OpenAPI names it. is_stream: it answers text/event-stream, without an end.
     """
@@ -71,10 +51,10 @@ class Route(NamedTuple):
     path: str
     required: RequiredScope
     handler: Callable[[Handlers], Endpoint | ASGIApp]
-    summary: str
+    name: str
     query: tuple[str, ...] = ()
     body: Schema | None = None
-    answer: Schema = OBJECT
+    answer: Schema | None = None
     statuses: tuple[str, ...] = ("200",)
     has_etag: bool = False
     has_csv: bool = False
@@ -110,7 +90,8 @@ _BOARD_QUERY = (
     *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
     *("as_of", "compare_to", *BOUNDS),
 )
-_BOARDS = object_of(boards=list_of(ref("Board")))
+_RECEIPTS = one_of("Receipt", "Batch", "BatchPreview")
+_CORRECTED = one_of("CorrectionReceipt", "CorrectionPreview")
 _CREATED = ("200", "201")
 # 202: a change is recorded, and the boards follow.
 _CHANGED = ("200", "202")
@@ -119,125 +100,129 @@ _CHANGED = ("200", "202")
 # fmt: off
 ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant points", query=("rank", "backfill", "dry_run", "ack"), body=one_or_batch(Grant), answer=RECEIPTS,
+          "createGrants", query=("rank", "backfill", "dry_run", "ack"), body=one_or_batch(Grant), answer=_RECEIPTS,
           statuses=_CREATED, is_hot=True),
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
-          "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
+          "getBoard", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
-          "Grants that count, in quarantine, or of one source",
+          "listGrants", answer=ref("GrantList"),
           query=("state", "source", "source_id", *_RANGE, *_PAGE), has_csv=True),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant across namespaces", query=("atomic", "rank", "backfill", "dry_run", "ack"),
-          body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),
+          "createGrantsAcrossNamespaces", query=("atomic", "rank", "backfill", "dry_run", "ack"),
+          body=one_or_batch(NamedGrant), answer=_RECEIPTS, statuses=_CREATED),
     Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
-          "Its statistics", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
-          answer=BOARD_STATS, has_etag=True),
+          "getBoardStats", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
+          answer=ref("BoardStats"), has_etag=True),
     Route("GET", f"{_BOARD}/events", _PUBLIC, lambda h: ScopeEndpoint(h.event_streams.get),
-          "The board, and then each change of it, as Server-Sent Events",
+          "watchBoard",
           query=("limit", "around", "radius", "user", "stats", "category"), is_stream=True),
     Route("GET", "/v1/stats", _PUBLIC_EACH, lambda h: h.stats.everywhere,
-          "The statistics of many namespaces", query=("prefix", "window", "band"),
-          answer=object_of(namespaces=list_of(RANKED_STATS))),
+          "compareNamespaces", query=("prefix", "window", "band"),
+          answer=ref("RankedStatsList")),
     Route("POST", "/v1/stats", _PUBLIC_EACH, lambda h: h.bulk.stats,
-          "The statistics of many boards", body=ref(BulkStatsRequest), answer=object_of(boards=list_of(STATS))),
+          "getManyBoardStats", body=ref(BulkStatsRequest), answer=ref("BoardStatsList")),
     Route("GET", f"{_BOARD}/count", _PUBLIC, lambda h: h.questions.count,
-          "How many", query=("category", *BOUNDS), has_etag=True),
+          "countBoardUsers", answer=ref("BoardCount"), query=("category", *BOUNDS), has_etag=True),
     Route("GET", f"{_BOARD}/random", _PUBLIC, lambda h: h.questions.random,
-          "Some by chance", query=("n", *_ONE), answer=ref("Board")),
+          "sampleBoard", query=("n", *_ONE), answer=ref("BoardSample")),
     Route("GET", f"{_BOARD}/at/{{position}}", _PUBLIC, lambda h: h.questions.at,
-          "Who stands there", query=_ONE, answer=ref(FullEntry), has_etag=True),
+          "getBoardRow", query=_ONE, answer=ref("BoardRow"), has_etag=True),
     Route("GET", f"{_BOARD}/percentile/{{percentile}}", _PUBLIC, lambda h: h.questions.percentile,
-          "The score there", query=_ONE, has_etag=True),
+          "getScoreAtPercentile", answer=ref("PercentileScore"), query=_ONE, has_etag=True),
     Route("GET", f"{_BOARD}/rank-of/{{score}}", _PUBLIC, lambda h: h.questions.rank_of,
-          "A score's rank", query=_ONE, has_etag=True),
+          "getRankOfScore", answer=ref("ScoreRank"), query=_ONE, has_etag=True),
     Route("POST", f"{_NAMESPACE}/totals", _PUBLIC, lambda h: h.totals.get,
-          "What many users have", body=ref(UsersRequest)),
+          "getTotals", answer=ref("TotalsList"), body=ref(UsersRequest)),
     Route("POST", f"{_NAMESPACE}/ranks", _PUBLIC, lambda h: h.bulk.ranks,
-          "Many users on many boards", body=ref(RanksRequest), answer=_BOARDS),
+          "rankUsers", body=ref(RanksRequest), answer=ref("UserBoards")),
     Route("POST", "/v1/boards", _PUBLIC_EACH, lambda h: h.bulk.boards,
-          "Stretches of many boards", body=ref(BoardsRequest), answer=_BOARDS),
+          "getManyBoards", body=ref(BoardsRequest), answer=ref("BoardList")),
     Route("GET", f"{_NAMESPACE}/users", _PUBLIC, lambda h: h.search.get,
-          "Users by the beginning of an id or a name", query=("q", *_PAGE)),
-    Route("GET", _USER, _PUBLIC, lambda h: h.user_ranks.get, "Where a user stands", has_etag=True),
+          "searchUsers", answer=ref("UserMatchList"), query=("q", *_PAGE)),
+    Route("GET", _USER, _PUBLIC, lambda h: h.user_ranks.get, "getUserRanks", answer=ref("UserRanks"), has_etag=True),
     Route("PUT", _USER, _WRITE, lambda h: h.profiles.put_in,
-          "What they are called there", body=ref(NamespaceProfile), statuses=_CHANGED),
-    Route("POST", f"{_USER}/hide", _ADMIN, lambda h: h.users.hide_in, "Take a user off its boards", statuses=_CHANGED),
-    Route("POST", f"{_USER}/unhide", _ADMIN, lambda h: h.users.unhide_in, "Show them there again", statuses=_CHANGED),
+          "putNamespaceProfile", answer=ref("UserNamespaceProfile"), body=ref(NamespaceProfile), statuses=_CHANGED),
+    Route("POST", f"{_USER}/hide", _ADMIN, lambda h: h.users.hide_in,
+          "hideUserInNamespace", answer=ref("UserVisibility"), statuses=_CHANGED),
+    Route("POST", f"{_USER}/unhide", _ADMIN, lambda h: h.users.unhide_in,
+          "unhideUserInNamespace", answer=ref("UserVisibility"), statuses=_CHANGED),
     Route("GET", f"{_USER}/grants", _READ, lambda h: h.grant_history.of_user,
-          "A user's grants", query=(*_RANGE, *_PAGE), has_csv=True),
+          "listUserGrants", answer=ref("GrantList"), query=(*_RANGE, *_PAGE), has_csv=True),
     Route("GET", f"{_USER}/explain", _READ, lambda h: h.grant_history.explain,
-          "Why a score is what it is", query=("window", *_PAGE)),
+          "explainScore", answer=ref("Explanation"), query=("window", *_PAGE)),
     Route("GET", f"{_USER}/activity", _PUBLIC, lambda h: h.activity.of_user,
-          "Their grants by time", query=(*_RANGE, "by"), answer=ACTIVITY),
+          "getUserActivity", query=(*_RANGE, "by"), answer=ref("UserActivity")),
     Route("GET", f"{_NAMESPACE}/activity", _PUBLIC, lambda h: h.activity.of_all,
-          "All grants by time", query=(*_RANGE, "by"), answer=ACTIVITY),
+          "getNamespaceActivity", query=(*_RANGE, "by"), answer=ref("Activity")),
     Route("POST", f"{_NAMESPACE}/activity", _PUBLIC, lambda h: h.activity.of_users,
-          "Many users' grants by time", body=ref(UserActivityRequest), answer=USERS_ACTIVITY),
+          "getManyUserActivity", body=ref(UserActivityRequest), answer=ref("UserActivityList")),
     Route("GET", f"{_NAMESPACE}/trends", _PUBLIC, lambda h: h.activity.trends,
-          "Hours or days, bucket by bucket", query=("bucket", *_RANGE, "limit", "cursor"), answer=TRENDS),
-    Route("GET", _GRANT, _READ, lambda h: h.grant_history.get, "One grant, from the ledger"),
+          "getTrends", query=("bucket", *_RANGE, "limit", "cursor"), answer=list_of(ref("TrendBucket"))),
+    Route("GET", _GRANT, _READ, lambda h: h.grant_history.get, "getGrant", answer=ref("GrantHistory")),
     Route("PATCH", _GRANT, _WRITE, lambda h: h.corrections.patch,  # `admin` with ?backfill=true
-          "Edit it", query=("dry_run", "backfill", "ack"), body=ref(Edit), answer=ref(CorrectionReceipt)),
+          "editGrant", query=("dry_run", "backfill", "ack"), body=ref(Edit), answer=_CORRECTED),
     Route("DELETE", _GRANT, _WRITE, lambda h: h.corrections.delete,
-          "Void it", query=("dry_run", "reason", "revision", "ack"), answer=ref(CorrectionReceipt)),
+          "voidGrant", query=("dry_run", "reason", "revision", "ack"), answer=_CORRECTED),
     Route("POST", f"{_GRANT}/restore", _WRITE, lambda h: h.corrections.restore,
-          "Restore it", query=("dry_run", "ack"), body=ref(VoidRequest), answer=ref(CorrectionReceipt)),
+          "restoreGrant", query=("dry_run", "ack"), body=ref(VoidRequest), answer=_CORRECTED),
     Route("POST", f"{_NAMESPACE}/corrections", _WRITE, lambda h: h.corrections.many,
-          "Correct many", query=("backfill", "ack"), body=batch_of(Correction), answer=ref("Batch")),
+          "correctGrants", query=("backfill", "ack"), body=batch_of(Correction), answer=ref("CorrectionBatch")),
     Route("GET", f"{_NAMESPACE}/events", _READ, lambda h: h.events.get,
-          "What happened", query=("after", "type", "actor", "session_id", "limit"), answer=EVENT_LIST),
-    Route("GET", _NAMESPACE, _PUBLIC, lambda h: h.namespaces.get, "Its rules", answer=NAMESPACE),
+          "listEvents", query=("after", "type", "actor", "session_id", "limit"), answer=ref("EventList")),
+    Route("GET", _NAMESPACE, _PUBLIC, lambda h: h.namespaces.get, "getNamespace", answer=ref("Namespace")),
     Route("PUT", _NAMESPACE, _ADMIN, lambda h: h.namespaces.put,
-          "Create or change", body=ref(Rules), statuses=_CREATED),
-    Route("DELETE", _NAMESPACE, _ADMIN, lambda h: h.namespaces.delete, "Delete", query=("confirm",), statuses=("204",)),
+          "putNamespace", answer=ref("Namespace"), body=ref(Rules), statuses=_CREATED),
+    Route("DELETE", _NAMESPACE, _ADMIN, lambda h: h.namespaces.delete,
+          "deleteNamespace", query=("confirm",), statuses=("204",)),
     Route("PUT", f"{_NAMESPACE}/imports/{{import_id}}", _ADMIN, lambda h: h.import_leases.put,
-          "Keep its windows open while something is imported"),
+          "putImportLease", answer=ref("ImportLease")),
     Route("DELETE", f"{_NAMESPACE}/imports/{{import_id}}", _ADMIN, lambda h: h.import_leases.delete,
-          "Let them be closed again", statuses=("204",)),
+          "deleteImportLease", statuses=("204",)),
     Route("GET", "/v1/namespaces", _PUBLIC_EACH, lambda h: h.namespaces.list,
-          "The namespaces that the key may read", query=("prefix",)),
-    Route("GET", "/v1/users/{user}", _READ_ALL, lambda h: h.profiles.get, "A user's profile"),
+          "listNamespaces", answer=ref("NamespaceList"), query=("prefix",)),
+    Route("GET", "/v1/users/{user}", _READ_ALL, lambda h: h.profiles.get, "getUserProfile", answer=ref("UserProfile")),
     Route("PUT", "/v1/users/{user}", _WRITE_ALL, lambda h: h.profiles.put,
-          "Replace it", body=ref(Profile), statuses=_CHANGED),
-    Route("DELETE", "/v1/users/{user}", _ADMIN_ALL, lambda h: h.users.erase, "Erase a user", statuses=("202", "204")),
+          "putUserProfile", answer=ref("UserProfile"), body=ref(Profile), statuses=_CHANGED),
+    Route("DELETE", "/v1/users/{user}", _ADMIN_ALL, lambda h: h.users.erase,
+          "eraseUser", answer=ref("Erasure"), statuses=("202", "204")),
     Route("POST", "/v1/users/{user}/hide", _ADMIN_ALL, lambda h: h.users.hide,
-          "Take a user off every board", statuses=_CHANGED),
+          "hideUser", answer=ref("UserVisibility"), statuses=_CHANGED),
     Route("POST", "/v1/users/{user}/unhide", _ADMIN_ALL, lambda h: h.users.unhide,
-          "Show them again", statuses=_CHANGED),
+          "unhideUser", answer=ref("UserVisibility"), statuses=_CHANGED),
     Route("GET", "/v1/users/{user}/standings", _PUBLIC_EACH, lambda h: h.user_ranks.everywhere,
-          "Where a user stands everywhere", query=_PAGE),
+          "listUserStandings", answer=ref("StandingList"), query=_PAGE),
     Route("GET", "/v1/webhooks", _ADMIN_EACH, lambda h: h.webhooks.list,
-          "The webhooks whose namespaces the key covers", answer=object_of(webhooks=list_of(ref("Webhook")))),
-    Route("GET", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.get, "One webhook", answer=ref("Webhook")),
+          "listWebhooks", answer=ref("WebhookList")),
+    Route("GET", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.get, "getWebhook", answer=ref("Webhook")),
     Route("PUT", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.put,
-          "Have events sent to a URL", body=ref(WebhookRequest), answer=ref("Webhook"), statuses=_CREATED),
-    Route("DELETE", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.delete, "End that", statuses=("204",)),
+          "putWebhook", body=ref(WebhookRequest), answer=ref("Webhook"), statuses=_CREATED),
+    Route("DELETE", _WEBHOOK, _ADMIN_EACH, lambda h: h.webhooks.delete, "deleteWebhook", statuses=("204",)),
     Route("GET", f"{_WEBHOOK}/deliveries", _ADMIN_EACH, lambda h: h.webhooks.deliveries,
-          "What was sent", query=("state", *_PAGE), answer=DELIVERIES),
+          "listWebhookDeliveries", query=("state", *_PAGE), answer=ref("DeliveryList")),
     Route("POST", f"{_WEBHOOK}/resend", _ADMIN_EACH, lambda h: h.webhooks.resend,
-          "Send it once more", body=ref(ResendRequest), answer=object_of(message_ids=list_of({"type": "string"})),
+          "resendWebhookMessages", body=ref(ResendRequest), answer=ref("MessageIds"),
           statuses=("202",)),
     Route("POST", "/v1/tokens", _WRITE_EACH, lambda h: h.tokens,  # and `read`
-          "A client token for a user", body=ref(TokenRequest), answer=ref("ClientToken"), statuses=("201",)),
+          "createToken", body=ref(TokenRequest), answer=ref("ClientToken"), statuses=("201",)),
     Route("GET", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.list,
-          "The API keys, revoked ones too, without their secrets", query=_PAGE, answer=KEYS),
+          "listKeys", query=_PAGE, answer=ref("ApiKeyList")),
     Route("POST", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.post,
-          "An API key, which is shown once", body=ref(KeyRequest), answer=ref("NewKey"), statuses=("201", "202")),
+          "createKey", body=ref(KeyRequest), answer=ref("NewApiKey"), statuses=("201", "202")),
     Route("DELETE", _KEY, _ADMIN_ALL, lambda h: h.keys.delete,
-          "Revoke it, for good", query=("confirm",), statuses=("204",)),
+          "revokeKey", query=("confirm",), statuses=("204",)),
     Route("POST", f"{_KEY}/rotate", _ADMIN_ALL, lambda h: h.keys.rotate,
-          "A new secret for it, which is shown once", body=ref(RotateRequest), answer=ref("NewKey"), statuses=_CHANGED),
-    Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "The process is up"),
-    Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready, "Writes are taken", statuses=("200", "503")),
-    Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "What Prometheus reads", is_described=False),
-    Route("GET", "/openapi.json", _ANYBODY, lambda h: h.openapi, "This document", has_etag=True,
+          "rotateKey", body=ref(RotateRequest), answer=ref("NewApiKey"), statuses=_CHANGED),
+    Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "getHealth", answer=ref("Alive")),
+    Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready,
+          "getReadiness", answer=ref("Readiness"), statuses=("200", "503")),
+    Route("GET", "/metrics", _ANYBODY, lambda h: h.health.metrics, "getMetrics", is_described=False),
+    Route("GET", "/openapi.json", _ANYBODY, lambda h: h.openapi, "getOpenapi", has_etag=True,
           is_described=False),
-    Route("GET", "/asyncapi.json", _ANYBODY, lambda h: h.asyncapi, "What is live, as AsyncAPI", has_etag=True,
+    Route("GET", "/asyncapi.json", _ANYBODY, lambda h: h.asyncapi, "getAsyncapi", has_etag=True,
           is_described=False),
-    Route("GET", "/", _ANYBODY, lambda h: h.page, "A page that shows boards", is_described=False),
-    Route("GET", "/wall/{namespace}/{window}", _ANYBODY, lambda h: h.wall, "A board for a screen on a wall",
-          is_described=False),
-    Route("GET", "/docs", _ANYBODY, lambda h: h.docs, "A page that shows these calls", is_described=False),
-    Route("GET", "/console", _ANYBODY, lambda h: h.console, "A page for moderators and operators", is_described=False),
+    Route("GET", "/", _ANYBODY, lambda h: h.page, "getPage", is_described=False),
+    Route("GET", "/wall/{namespace}/{window}", _ANYBODY, lambda h: h.wall, "getWall", is_described=False),
+    Route("GET", "/docs", _ANYBODY, lambda h: h.docs, "getDocs", is_described=False),
+    Route("GET", "/console", _ANYBODY, lambda h: h.console, "getConsole", is_described=False),
 )
 # fmt: on

@@ -36,6 +36,7 @@ PLAIN = {
         "postgres",
         "redis",
     ),
+    *("answers", "components", "examples", "operation", "operations", "parameters", "problems", "schema"),
     *("report", "restore", "sample", "stats", "task", "text", "tune", "url", "valkey"),
 }
 #: Letters that a word and a term have in common at least where one is made of the other: archivist, archive.

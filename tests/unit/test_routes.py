@@ -1,6 +1,7 @@
 """The table of routes, and what is made of it: Starlette's routes, OpenAPI, the fast path."""
 
 import asyncio
+import json
 import re
 from typing import Any
 
@@ -76,16 +77,11 @@ def test_every_route_but_the_pages_is_described() -> None:
     assert {(route.path, route.method) for route in ROUTES} - hidden == described
 
 
-def _references(schema: Any) -> set[str]:
-    if isinstance(schema, dict):
-        inner = (_references(value) for value in schema.values())
-        return set().union(*inner, {schema["$ref"]} if "$ref" in schema else set())
-    return set().union(*(_references(item) for item in schema)) if isinstance(schema, list) else set()
-
-
-def test_every_reference_leads_to_a_schema() -> None:
-    names = {reference.removeprefix("#/components/schemas/") for reference in _references(DOCUMENT)}
-    assert names - DOCUMENT["components"]["schemas"].keys() == set()
+def test_every_reference_leads_somewhere() -> None:
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT))):
+        place: Any = DOCUMENT
+        for name in reference.split("/"):
+            place = place[name]
 
 
 #: Of these any query is taken: probes, scrapers and browsers add what they like.

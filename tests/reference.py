@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from app import metrics
 from app.cli import COMMANDS, program
+from app.openapi import OPERATIONS
 from app.routes import ROUTES, RequiredScope
 from app.settings import SECRETS, Settings
 
@@ -21,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/reference"
 _CALLS = """# All calls
 
-The fields of bodies and answers are in `/openapi.json`, and your server shows them at `/docs`. An error
-is a [problem](errors.md) on every call.
+The fields of bodies and answers are in `/openapi.json`, with an example of each, and your server shows them at `/docs`.
+*Name* is the name that a call has in generated clients. An error is a [problem](errors.md) on every call.
 
 *Needs* tells the scope of the key: of the namespace in the path, of each namespace that is named, or of the whole
 deployment (`*`). *public* means that a public namespace opens the call without a key.
@@ -69,11 +70,11 @@ def calls() -> str:
     for prefix, title in PARTS.items():
         part, rest = ([route for route in rest if route.path.startswith(prefix) is is_in] for is_in in (True, False))
         rows = [
-            f"| `{route.method}` `{route.path}` | {route.summary} | {needs(route.required)} | {_names(route.query)} | "
+            f"| `{route.method}` `{route.path}` | `{route.name}` | {OPERATIONS[route.name].summary} | {needs(route.required)} | {_names(route.query)} | "
             f"{', '.join(route.statuses)} |"
             for route in sorted(part, key=lambda one: (one.path, one.method))
         ]
-        blocks.append(_table(title, ("Call", "What it does", "Needs", "Parameters", "Status"), rows))
+        blocks.append(_table(title, ("Call", "Name", "What it does", "Needs", "Parameters", "Status"), rows))
     return "\n".join(blocks)
 
 

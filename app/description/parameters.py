@@ -120,7 +120,9 @@ QUERY: dict[str, Parameter] = {
     "max_score": Parameter("Only scores up to this one.", NUMBER, 400),
     "min_score": Parameter("Only scores from this one on.", NUMBER, 10),
     "n": Parameter("How many.", _int(1, RANDOM_MAX, default=1), 2),
-    "offset": Parameter("How many rows to skip. `cursor` is exact while scores change.", _int(0, 999_999_999, default=0), 0),
+    "offset": Parameter(
+        "How many rows to skip. `cursor` is exact while scores change.", _int(0, 999_999_999, default=0), 0
+    ),
     "percentiles": Parameter("Which percentiles; absent: 50, 90 and 99.", list_of(NUMBER), [25, 50, 75], is_list=True),
     "prefix": Parameter("Only namespaces whose names begin so.", TEXT, "f1-"),
     "q": Parameter(

@@ -70,8 +70,8 @@ def calls() -> str:
     for prefix, title in PARTS.items():
         part, rest = ([route for route in rest if route.path.startswith(prefix) is is_in] for is_in in (True, False))
         rows = [
-            f"| `{route.method}` `{route.path}` | `{route.name}` | {OPERATIONS[route.name].summary} | {needs(route.required)} | {_names(route.query)} | "
-            f"{', '.join(route.statuses)} |"
+            f"| `{route.method}` `{route.path}` | `{route.name}` | {OPERATIONS[route.name].summary} | "
+            f"{needs(route.required)} | {_names(route.query)} | {', '.join(route.statuses)} |"
             for route in sorted(part, key=lambda one: (one.path, one.method))
         ]
         blocks.append(_table(title, ("Call", "Name", "What it does", "Needs", "Parameters", "Status"), rows))

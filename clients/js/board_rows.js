@@ -21,8 +21,8 @@ export class BoardRows {
     this.#body.replaceChildren();
   }
 
-  /** entries: by position; rules: the namespace's, as far as they are known. */
-  draw(entries, { scale, order }, words) {
+  /** entries: by position; rules: the namespace's, as far as they are known. marked: a user whose row stands out, or null. */
+  draw(entries, { scale, order }, words, marked = null) {
     const before = this.#places();
     const present = new Set(entries.map((entry) => entry.user_id));
     for (const [user, row] of this.#rows) {
@@ -37,6 +37,7 @@ export class BoardRows {
       const points = words.score(entry.score, scale);
       longest = Math.max(longest, points.length);
       const gain = update(row, entry, points, words);
+      row.element.ariaCurrent = entry.user_id === marked ? 'true' : null;
       if (gain) showGain(row, words.score(Math.abs(gain), scale), gain > 0, order !== 'asc');
       row.element.style.setProperty('--lb-part', partOf(entry.score));
       const there = this.#body.children[index];

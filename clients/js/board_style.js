@@ -45,6 +45,8 @@ tr[data-rank="1"] { --lb-tint: var(--leader-board-gold, light-dark(#e0ab22, #f5c
 tr[data-rank="2"] { --lb-tint: var(--leader-board-silver, light-dark(#aab7c8, #c2cede)); }
 tr[data-rank="3"] { --lb-tint: var(--leader-board-bronze, light-dark(#d98f5f, #de9a6a)); }
 tr:is([data-rank="1"], [data-rank="2"], [data-rank="3"]) .rank span { background: var(--lb-tint); color: #1a1406; font-weight: 700; }
+tr[aria-current] { outline: 2px solid var(--lb-accent); outline-offset: -2px; z-index: 1; }
+tr[aria-current] .name { font-weight: 700; }
 .player { display: flex; align-items: center; gap: .8em; min-width: 0; }
 .face {
   flex: none; --lb-face: min(2.3em, var(--lb-row) - .35em);

@@ -226,7 +226,7 @@ export class LeaderBoard extends HTMLElement {
     this.#find('board').ariaLabel = rules.display_name || this.getAttribute('namespace');
     if (board.entries.length) this.#note('', '');
     else this.#note(this.#words.say('emptyTitle'), this.#words.say('emptyHint'));
-    this.#rows.draw(board.entries, rules, this.#words);
+    this.#rows.draw(board.entries, rules, this.#words, this.getAttribute('around'));
     this.#rows.conceal(this.#number('concealed', 0, LIMIT_MAX));
     this.#root.querySelector('.foot span').textContent = this.#words.say('updated', { time: this.#words.time(new Date()) });
     this.#announce(board.entries[0], rules);

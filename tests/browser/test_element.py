@@ -33,6 +33,7 @@ def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, 
     expect(page.locator("#announcer")).to_have_text("heron führt jetzt, mit 1.003")
     page.evaluate("document.querySelector('leader-board').setAttribute('around', 'otter')")
     shown(page, ("1", "heron", "1.003"), ("2", "otter", "9"), ("3", HOSTILE, "5"))
+    expect(page.locator("tr[aria-current=true] .name")).to_have_text("otter")
     page.evaluate("document.querySelector('leader-board').remove()")
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_GET_SECUREBITS, PR_SET_SECUREBITS, NO_SETUID_FIXUP = 27, 28, 4
 CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -25,6 +26,9 @@ def become(libc: ctypes.CDLL, *, uid: int, gid: int, capability: int) -> None:
     """Switch to another user for good. `capability` (a number of capabilities(7), 0: none) is kept over the next exec.
     OSError if that is refused."""
     if capability:
+        # access(2) looks away from a capability of a user who is not root, unless this bit is set. initdb asks by it
+        # whether it may run postgres. Where the bit is refused, initdb says so itself.
+        libc.prctl(PR_SET_SECUREBITS, libc.prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) | NO_SETUID_FIXUP, 0, 0, 0)
         _checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
     os.setgroups([])
     os.setgid(gid)

@@ -62,7 +62,15 @@ export class LeaderBoard extends HTMLElement {
   connectedCallback() {
     const onOpen = this.hasAttribute('openable') ? (entry) => this.#fire('leaderboard-open', { entry }) : undefined;
     this.#rows ??= new BoardRows(this.#find('rows'), onOpen);
+    if (Object.hasOwn(this, 'token')) this.#takeToken();
     this.#plan();
+  }
+
+  /** A page may set the property before this script is there: then it lies on the element, and hides the one below. */
+  #takeToken() {
+    const { token } = this;
+    delete this.token;
+    this.token = token;
   }
 
   disconnectedCallback() {

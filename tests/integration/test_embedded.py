@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port
+from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port, postgres
+from app.embedded.postgres import postgres_programs
 from tests.support.dev_process import Dev, alive, descendants
 from tests.support.waits import until
 
@@ -118,6 +119,26 @@ def test_postgres_keeps_what_it_committed_through_a_kill(tmp_path: Path) -> None
             assert ledger.execute("SELECT sum(number) FROM kept").fetchone() == (500500,)
         server.stop()
         assert server.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's folders are closed to the user that Postgres runs as")
+def test_programs_in_a_folder_that_is_closed_to_others_are_run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that root installs below /root: initdb asks by access(2) whether it may run them."""
+    closed, package = tmp_path_factory.mktemp("closed") / "root", postgres_programs().parents[1]
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    closed.chmod(0o700)
+    programs = closed / postgres_programs().relative_to(package.parent)
+    monkeypatch.setattr(postgres, "postgres_programs", lambda major=None: programs)
+    server = PostgresProcess(tmp_path, free_port())
+    with ended(server):
+        server.start()
+        with psycopg.connect(server.url) as ledger:
+            assert ledger.execute("SELECT 1").fetchone() == (1,)
+        server.stop()
+    shutil.rmtree(closed)
 
 
 def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:

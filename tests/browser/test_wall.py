@@ -191,6 +191,18 @@ def test_a_board_that_is_made_anew_has_its_new_rules(
     expect(rows(page).first.locator(".score")).to_have_text("100.00")
 
 
+def test_a_window_that_is_over_is_final(live_server: Any, api: httpx.Client, space: str, screen: Screen) -> None:
+    fill(api, space, 1, display_name="Spring cup")
+    give(api, space, "otter", 7, granted_at="2021-07-14T14:00:00Z")
+    page = screen(locale="ar")
+    page.goto(f"{live_server.url}/wall/{space}/2021-07")
+    expect(names(page)).to_have_text(["otter"])
+    expect(page.locator("#clock")).to_have_text("النتيجة النهائية")
+    title, row = page.locator("#title").bounding_box(), rows(page).first.bounding_box()
+    assert title is not None
+    assert title["x"] + title["width"] == pytest.approx(row["x"] + row["width"], abs=2), "it begins at the right"
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ function tick() {
   const left = board && rest(board, chosen().window);
   $('clock').hidden = !left;
   if (!left) return;
-  setText($('clock').children[0], words.say(left.isOver ? 'wall.final' : 'wall.endsIn'));
-  setText($('clock').querySelector('bdi'), left.isOver ? '' : duration(left.left, words.locale));
+  setText($('clock').children[0], left.isOver ? '' : words.say('wall.endsIn'));
+  setText($('clock').querySelector('bdi'), left.isOver ? words.say('wall.final') : duration(left.left, words.locale));
 }
 
 /** Only what keeps somebody from trusting the board is said. */

@@ -7,13 +7,16 @@ const LANGUAGES = ['en', 'de', 'ar'];
 /**
  * The texts of the first language that there are texts of; English if there are none.
  * @param {readonly string[]} locales such as `de-AT`
+ * @param {(language: string) => Promise<{default: any}>} load the file of a language; those of the element if left out
  */
-export async function loadWords(locales) {
+export async function loadWords(locales, load = loadOwn) {
   const locale = locales.find((one) => LANGUAGES.includes(languageOf(one))) ?? 'en';
-  const language = languageOf(locale);
-  if (language === 'en') return new Words(english, locale);
   // Without its file, after a failed request, English will do.
-  return import(`./text_${language}.js`).then((file) => new Words(file.default, locale), () => new Words(english, 'en'));
+  return load(languageOf(locale)).then((file) => new Words(file.default, locale), async () => new Words((await load('en')).default, 'en'));
+}
+
+async function loadOwn(language) {
+  return language === 'en' ? { default: english } : import(`./text_${language}.js`);
 }
 
 /** '' for what names no language: a page may say anything in `lang`. */

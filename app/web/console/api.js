@@ -23,26 +23,35 @@ export function useKey(text) {
   listener(calls);
 }
 
-/** One call below /v1. The answer's body; a Problem. Nothing that writes is repeated by itself. */
-export function call(method, segments, { query, body, headers } = {}) {
-  calls.unshift(curl(method, segments, query, body, headers));
-  calls.length = Math.min(calls.length, CALLS_MAX);
-  listener(calls);
-  return client.request(method, ['v1', ...segments], { query, body, headers, retry: method === 'GET' });
+/** One call below /v1. The answer's body; a Problem. What writes is repeated only if it has an idempotency key. */
+export function call(method, segments, { query, body, headers, isQuiet = false } = {}) {
+  note(curl(method, segments, query, body, headers), isQuiet);
+  const retry = method === 'GET' || headers?.['Idempotency-Key'] !== undefined;
+  return client.request(method, ['v1', ...segments], { query, body, headers, retry });
 }
 
 /** The text of a page that needs no key, whatever its status. */
 export async function page(path) {
-  const line = `curl -s ${quoted(location.origin + path)}`;
-  if (!calls.includes(line)) { // It is asked for every few seconds.
-    calls.unshift(line);
-    listener(calls);
-  }
+  note(`curl -s ${quoted(location.origin + path)}`, true);
   return (await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(5_000) })).text();
 }
 
+/** A text that no other call has: with it a repeated call does its work once. */
+export function newIdempotencyKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** isQuiet: it is asked for every few seconds, so it is listed once. */
+function note(text, isQuiet) {
+  if (isQuiet && calls.includes(text)) return;
+  calls.unshift(text);
+  calls.length = Math.min(calls.length, CALLS_MAX);
+  listener(calls);
+}
+
 function curl(method, segments, query = {}, body = undefined, headers = {}) {
-  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '')
+    .flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
   const search = new URLSearchParams(pairs).toString();
   const url = `${location.origin}/v1/${segments.map(encodeURIComponent).join('/')}${search && `?${search}`}`;
   const parts = ['curl -s', method === 'GET' ? '' : `-X ${method}`, '-H "Authorization: Bearer $KEY"', quoted(url)];

@@ -1,143 +1,96 @@
-// Find a user or a grant, see why a score is what it is, and correct it.
+// Where a moderator begins: the board, what stands out, who is hidden, and a search.
 import { call } from './api.js';
-import { correctionForm } from './correction.js';
-import { button, el, field, number, table, time } from './dom.js';
-import { TEXT as t } from './text_en.js';
+import { button, el, field, line, link, number, select, table, time } from './dom.js';
+import { hiddenUsers, namesOf, rulesOf, scan, topOf } from './ledger.js';
+import { grantView, playerView, reasonText } from './player.js';
+import { suspectsOf, usualOf } from './suspects.js';
+import { say } from './text.js';
 
-const PAGE = 200;
+const TOP = 20;
 
-/** The place's view. go: opens another address; run: shows work and problems. address: namespace, kind, id. */
-export async function moderate(main, { go, run, names, address: [namespace = '', kind = '', id = ''] }) {
-  const space = el('input', { name: 'namespace', required: true, value: namespace || names[0] || '', autocomplete: 'off' });
-  space.setAttribute('list', 'names');
-  const user = el('input', { name: 'user', value: kind === 'user' ? id : '', placeholder: t.userHint, autocomplete: 'off' });
+/** The place's view. address: namespace, kind (`user` or `grant`), id, and an act that is to be taken back. */
+export async function moderate(main, { go, run, names, address: [namespace = names[0]?.name ?? '', kind = '', id = '', act = ''] }) {
+  const listed = names.some(({ name }) => name === namespace) || !namespace ? names : [{ name: namespace }, ...names];
+  const space = select(listed.map(({ name, display_name: title }) => [title ? `${title} (${name})` : name, name]), namespace, { name: 'namespace', onchange: () => go('moderate', space.value) });
+  const user = el('input', { name: 'user', type: 'search', value: kind === 'user' ? id : '', autocomplete: 'off' });
   const grant = el('input', { name: 'grant', value: kind === 'grant' ? id : '', autocomplete: 'off' });
-  const results = el('div', {});
-  main.append(el('form', {
-    className: 'find', role: 'search', autocomplete: 'off',
-    onsubmit: (event) => {
-      event.preventDefault();
-      if (grant.value) go('moderate', space.value, 'grant', grant.value);
-      else run(async () => results.replaceChildren(await search(space.value, user.value.trim())));
-    },
-  },
-  el('datalist', { id: 'names' }, names.map((name) => el('option', { value: name }))),
-  field(t.namespace, space), field(t.user, user), field(t.grant, grant), el('button', { type: 'submit', className: 'first' }, t.find)), results);
-
-  async function search(name, text) {
-    if (text.length < 2) return exact(name, text);
-    const { users } = await call('GET', ['namespaces', name, 'users'], { query: { q: text, limit: 50 } });
-    // Hidden users are in no search. Their id finds them.
-    return el('ul', { className: 'found' }, [...users, ...(users.some(({ user_id }) => user_id === text) ? [] : [{ user_id: text }])].map(({ user_id, display_name }) =>
-      el('li', {}, button(display_name ? `${display_name} · ${user_id}` : user_id, () => go('moderate', name, 'user', user_id)))));
-  }
-
-  async function exact(name, text) {
-    if (text) go('moderate', name, 'user', text);
-    else {
-      const { entries } = await call('GET', ['namespaces', name, 'boards', 'all'], { query: { limit: 20 } });
-      return el('ul', { className: 'found' }, entries.map((entry) => el('li', {},
-        button(`${entry.rank}. ${entry.display_name ?? entry.user_id} · ${number(entry.score)}`, () => go('moderate', name, 'user', entry.user_id)))));
-    }
-    return '';
-  }
-
-  if (kind === 'user') main.append(await userView(namespace, id, { go, run }));
-  if (kind === 'grant') main.append(await grantView(namespace, id, { go, run }));
+  const results = el('div', { role: 'status' });
+  const form = line(() => {
+    if (grant.value.trim()) go('moderate', space.value, 'grant', grant.value.trim());
+    else run(async () => results.replaceChildren(await search(space.value, user.value.trim())));
+  }, field(say('namespace'), space), field(say('user'), user, say('userHint')), field(say('grant'), grant), el('button', { type: 'submit', className: 'first' }, say('find')));
+  form.role = 'search';
+  user.oninput = () => { grant.value = ''; };
+  grant.oninput = () => { user.value = ''; };
+  // Where somebody is looked at, the search makes room.
+  main.append(kind && id ? el('details', {}, el('summary', {}, say('findAnother')), form) : form, results);
+  if (!namespace) return main.append(el('p', {}, say('noNamespace')));
+  if (kind === 'user' && id) return main.append(await playerView(namespace, id, { run, act }));
+  if (kind === 'grant' && id) return main.append(await grantView(namespace, id, { run }));
+  return overview(main, namespace, run);
 }
 
-/** What one user has: where they stand, and the grants that make the score of a board. */
-async function userView(namespace, user, { go, run }) {
-  const path = ['namespaces', namespace, 'users', user];
-  const view = el('section', { className: 'card' });
-  const proof = el('div', {});
-  const form = el('div', {});
-  const reasons = el('div', {});
-  const head = el('div', {});
-  const window = el('select', { name: 'window', onchange: () => run(explain) });
-
-  async function stand() {
-    const standing = await call('GET', path);
-    const rows = Object.entries(standing.ranks ?? {}).map(([name, rank]) => [t.periods[name] ?? name, number(rank?.score), number(rank?.rank), number(rank?.gap_to_next)]);
-    const flip = standing.hidden ? 'unhide' : 'hide';
-    head.replaceChildren(
-      el('h2', {}, el('bdi', {}, standing.profile?.display_name ?? user), ' ', el('small', {}, el('bdi', {}, user)), standing.hidden ? el('b', { className: 'chip' }, t.hidden) : ''),
-      el('p', {}, `${t.score} `, el('b', {}, number(standing.score)), ` · ${t.grantsCount} ${number(standing.grants)}`),
-      table(t.ranks, [t.board, t.score, t.rank, t.gap], rows),
-      button(t[flip], () => run(async () => { await call('POST', [...path, flip]); await stand(); })));
-    const names = Object.keys(standing.ranks ?? {});
-    const periods = names.length ? names : ['all'];
-    if (!window.options.length) window.append(...periods.map((name) => new Option(t.periods[name] ?? name, name)));
-  }
-
-  async function explain() {
-    const grants = [];
-    let cursor;
-    let answer;
-    const body = el('div', {});
-    const more = button(t.more, () => run(next));
-    async function next() {
-      answer = await call('GET', [...path, 'explain'], { query: { window: window.value, limit: PAGE, ...(cursor ? { cursor } : {}) } });
-      grants.push(...answer.grants);
-      cursor = answer.next_cursor;
-      more.hidden = !cursor;
-      body.replaceChildren(list());
-    }
-    function list() {
-      // The newest stands first: a row's sum is that of the row and of all below it.
-      let sum = 0;
-      const sums = grants.toReversed().map((grant) => (sum = Math.round((sum + grant.amount) * 1e6) / 1e6)).reverse();
-      return table(`${t.explain}: ${number(answer.score)}`, [t.at, t.amount, t.sum, t.source, t.category, t.grant, ''], grants.map((grant, i) => [
-        time(grant.granted_at), number(grant.amount), number(sums[i]), [grant.source, grant.source_id].filter(Boolean).join(' ') || '—', grant.category,
-        button(grant.grant_id, () => go('moderate', namespace, 'grant', grant.grant_id), { className: 'link' }),
-        el('span', { className: 'buttons' }, ['void', 'edit'].map((kind) => button(t[kind], () => correct(kind, grant), { 'aria-label': `${t[kind]} ${grant.grant_id}` }))),
-      ]));
-    }
-    await next();
-    const lag = answer.lag_seq ? `${t.lag}: ${number(answer.lag_seq)}. ` : '';
-    reasons.replaceChildren(body, more, el('p', { className: 'soft' }, lag, t.partOf));
-  }
-
-  function correct(kind, grant) {
-    proof.replaceChildren();
-    const done = async (shown) => { form.replaceChildren(); proof.replaceChildren(shown); await stand(); await explain(); };
-    form.replaceChildren(correctionForm(kind, namespace, grant, { run, done, cancel: () => form.replaceChildren() }));
-    form.scrollIntoView({ block: 'nearest' });
-  }
-
-  view.append(head, proof, form, field(t.window, window), reasons);
-  await stand();
-  await explain();
-  return view;
+async function search(name, text) {
+  if (!text) return el('p', {}, say('userHint'));
+  const { users } = text.length < 2 ? { users: [] } : await call('GET', ['namespaces', name, 'users'], { query: { q: text, limit: 50 } });
+  // Hidden users are in no search. Their id finds them.
+  const byId = users.some(({ user_id: one }) => one === text) ? [] : [{ user_id: text, isId: true }];
+  return el('ul', { className: 'choices' }, [...users, ...byId].map(({ user_id: one, display_name: title, isId }) =>
+    el('li', {}, link(title ? `${title} · ${one}` : isId ? say('byId', { id: one }) : one, 'moderate', name, 'user', one))));
 }
 
-/** One grant with its revisions, and what may be done with it. */
-async function grantView(namespace, id, { go, run }) {
-  const view = el('section', { className: 'card' });
-  const proof = el('div', {});
-  const form = el('div', {});
-  const body = el('div', {});
+async function overview(main, namespace, run) {
+  const [suspects, board, waiting, hidden] = ['suspects', 'board', 'waiting', 'hidden'].map((name) => el('section', { className: `card ${name}` }));
+  main.append(waiting, suspects, board, hidden);
+  const rules = await rulesOf(namespace);
+  const top = await topOf(namespace, 'all', null, TOP);
+  board.append(table(say('boardNow', { n: top.length }), [say('rank'), say('user'), say('score')], top.map((entry) => [
+    number(entry.rank), playerLink(namespace, entry.user_id, entry.display_name), number(entry.score)])));
+  await Promise.all([
+    section(waiting, () => showWaiting(waiting, namespace)),
+    section(suspects, () => showSuspects(suspects, namespace, rules, run)),
+    section(hidden, () => showHidden(hidden, namespace)),
+  ]);
+}
 
-  async function show() {
-    const grant = await call('GET', ['namespaces', namespace, 'grants', id]);
-    const state = grant.quarantined ? t.quarantined : grant.voided ? t.voided : t.counts;
-    const kinds = grant.quarantined ? ['restore', 'void'] : grant.voided ? ['restore'] : ['void', 'edit'];
-    body.replaceChildren(
-      el('h2', {}, el('bdi', {}, id), ' ', el('b', { className: 'chip' }, state)),
-      el('p', {}, `${t.amount} `, el('b', {}, number(grant.amount)), ` · ${t.revision} ${grant.revision} · `,
-        button(grant.user_id, () => go('moderate', namespace, 'user', grant.user_id), { className: 'link' })),
-      el('div', { className: 'buttons' }, kinds.map((kind) => button(t[kind], () => correct(kind, grant)))),
-      table(t.revisions, [t.revision, t.verb, t.amount, t.recorded, t.actor, t.reason], grant.revisions.map((one) => [
-        one.revision, one.verb, number(one.amount), time(one.recorded_at), one.actor, one.reason])));
+/** A part that the key may not see says so, and the others are shown. */
+async function section(part, show) {
+  try {
+    await show();
+  } catch (problem) {
+    if (problem.code !== 'forbidden') throw problem;
+    part.replaceChildren(el('p', { className: 'soft' }, say('notWithThisKey', { why: problem.detail })));
   }
+}
 
-  function correct(kind, grant) {
-    proof.replaceChildren();
-    const done = async (shown) => { form.replaceChildren(); proof.replaceChildren(shown); await show(); };
-    form.replaceChildren(correctionForm(kind, namespace, grant, { run, done, cancel: () => form.replaceChildren() }));
-  }
+async function showWaiting(part, namespace) {
+  const { grants } = await call('GET', ['namespaces', namespace, 'grants'], { query: { state: 'quarantined', limit: 100 } });
+  part.hidden = !grants.length;
+  part.replaceChildren(link(say('waiting', { n: grants.length }), 'quarantine', namespace));
+}
 
-  view.append(body, proof, form);
-  await show();
-  return view;
+async function showSuspects(part, namespace, rules, run) {
+  part.replaceChildren(el('h2', {}, say('standsOut')), el('p', { className: 'soft' }, say('working')));
+  const { grants, isWhole, days } = await scan(namespace);
+  const suspects = suspectsOf(grants, usualOf(grants, rules));
+  const titles = await namesOf(namespace, suspects.map(({ user }) => user));
+  part.replaceChildren(
+    el('h2', {}, say('standsOut')),
+    suspects.length
+      ? el('ol', { className: 'suspect-list' }, suspects.map(({ user, reasons }) => el('li', {},
+        playerLink(namespace, user, titles.get(user)?.name),
+        el('span', {}, reasons.map((reason) => el('span', { className: 'reason-text' }, reasonText(reason)))))))
+      : el('p', {}, say('nothingOdd')),
+    el('p', { className: 'soft' }, say('scanned', { n: grants.length, days: number(days) }), ' ', isWhole ? '' : say('scanCut')),
+    button(say('lookAgain'), () => run(async () => { await scan(namespace, { isNew: true }); await showSuspects(part, namespace, rules, run); })));
+}
+
+async function showHidden(part, namespace) {
+  const users = [...await hiddenUsers(namespace)].sort(([, a], [, b]) => (a < b ? 1 : -1));
+  part.hidden = !users.length;
+  part.replaceChildren(table(say('hiddenUsers'), [say('user'), say('since')], users.map(([user, at]) => [playerLink(namespace, user), time(at)])));
+}
+
+export function playerLink(namespace, user, title) {
+  return user ? link(title ? `${title} · ${user}` : user, 'moderate', namespace, 'user', user) : '—';
 }

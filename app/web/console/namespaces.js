@@ -5,7 +5,7 @@ import { ruleFields } from './rule_fields.js';
 import { say } from './text.js';
 
 /** What the server tells beside the rules. */
-const NOT_RULES = new Set(['name', 'resets', 'move', 'locked']);
+const NOT_RULES = new Set(['name', 'resets', 'move']);
 
 export async function namespaces(main, { go, run, tell, address: [name = ''] }) {
   const list = (await call('GET', ['namespaces'], { query: { prefix: '' } })).namespaces;
@@ -32,7 +32,7 @@ const rulesIn = (answer) => Object.fromEntries(Object.entries(answer).filter(([r
 /** The form of fields, and that of JSON. After a change both are drawn anew from the server's answer. */
 function forms(name, answer, { run, tell, go }) {
   const rules = rulesIn(answer);
-  const fields = ruleFields(rules, answer.locked ?? []);
+  const fields = ruleFields(rules);
   const text = el('textarea', { rows: 18, spellcheck: false, name: 'rules', dir: 'ltr', value: JSON.stringify(rules, null, 2) });
   const why = el('p', { className: 'bad', role: 'alert' });
 

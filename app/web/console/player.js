@@ -48,7 +48,9 @@ export async function playerView(namespace, user, { run, act }) {
       button(say('undo'), () => run(async () => { if (noted) markUndone(noted.id); await flipTo(back); }))));
   }
 
+  let explanations = 0;
   async function explain() {
+    const mine = ++explanations;
     const category = categories.value || null;
     const window = windowOf(period.value, date.value, rules);
     const place = await placeOn(namespace, user, window, { category });
@@ -56,6 +58,7 @@ export async function playerView(namespace, user, { run, act }) {
       historyOf(namespace, user, place),
       call('GET', [...path, 'explain'], { query: { window, limit: 1 } }),
     ]);
+    if (mine !== explanations) return; // Another board was chosen meanwhile.
     const own = history.grants.filter((grant) => isOn(grant, place));
     const live = own.filter(({ voided }) => !voided);
     const added = scoreOf(live, rules);
@@ -64,6 +67,7 @@ export async function playerView(namespace, user, { run, act }) {
     const rows = running(live, ledger ?? 0, rules);
     const byId = new Map(live.map((grant, i) => [grant.grant_id, rows[i]]));
     const [buttons] = await Promise.all([oddButtons(live), showCorrections(own)]);
+    if (mine !== explanations) return;
     odd.replaceChildren(...buttons);
     grants.show(own.map((grant) => ({ grant, ...(byId.get(grant.grant_id) ?? { value: null, counts: false }) })));
     const isSame = place.score === ledger;

@@ -54,21 +54,21 @@ export const GROUPS = {
 };
 
 /**
- * The fields of some rules. locked: names of those that stay.
+ * The fields of some rules. Which of them are locked, only the server's answer to a change tells.
  * @returns {{element: HTMLElement, read: () => any, mark: (problem: any) => boolean, clear: () => void}}
  *   mark: puts a problem beside the field that it names, and answers whether there is one
  */
-export function ruleFields(rules, locked) {
+export function ruleFields(rules) {
   const fields = new Map();
   const groups = Object.entries(GROUPS).map(([group, rows]) => el('fieldset', {}, el('legend', {}, say(`groups.${group}`)), rows.map(([name, kind, more]) => {
-    const field = new RuleField(name, kind, more, rules[name], locked.includes(name));
+    const field = new RuleField(name, kind, more, rules[name]);
     fields.set(name, field);
     return field.element;
   })));
   return {
     element: el('div', { className: 'rule-groups' }, groups),
     read: () => Object.fromEntries([...fields].map(([name, field]) => [name, field.read()])),
-    mark: (problem) => fields.get(/^\$\.(\w+)/.exec(problem.field ?? '')?.[1])?.mark(problem.detail ?? problem.message) ?? false,
+    mark: (problem) => fields.get(/^\$\.(\w+)/.exec(problem.field ?? '')?.[1])?.mark(problem) ?? false,
     clear: () => { for (const field of fields.values()) field.clear(); },
   };
 }
@@ -81,26 +81,21 @@ class RuleField {
   #input;
   #why;
 
-  constructor(name, kind, more, value, isLocked) {
+  constructor(name, kind, more, value) {
     [this.#name, this.#kind, this.#more, this.#value] = [name, KINDS[kind], more, value];
     this.#input = this.#kind.make(value, more);
     this.#why = el('small', { className: 'bad', id: `why-${name}`, role: 'alert' });
     const hint = el('small', { id: `hint-${name}` }, say(`ruleHints.${name}`));
     const control = this.#input.matches('input, select, textarea') ? this.#input : null;
     const title = [say(`ruleNames.${name}`), ' ', el('code', { 'aria-hidden': 'true' }, name)];
-    const lock = isLocked ? el('small', { className: 'lock', id: `lock-${name}` }, `🔒 ${say('locked')}`) : null;
-    for (const one of control ? [control] : this.#input.querySelectorAll('input')) {
-      one.name = name;
-      one.disabled = isLocked;
-    }
-    const described = [hint.id, this.#why.id, lock?.id].filter(Boolean).join(' ');
-    (control ?? this.#input).setAttribute('aria-describedby', described);
+    for (const one of control ? [control] : this.#input.querySelectorAll('input')) one.name = name;
+    (control ?? this.#input).setAttribute('aria-describedby', `${hint.id} ${this.#why.id}`);
     if (control) {
       control.id = `rule-${name}`;
-      this.element = el('div', { className: kind === 'flag' ? 'field flag' : 'field' }, el('label', { htmlFor: control.id }, title), control, hint, lock, this.#why);
+      this.element = el('div', { className: kind === 'flag' ? 'field flag' : 'field' }, el('label', { htmlFor: control.id }, title), control, hint, this.#why);
     } else {
       this.#input.setAttribute('aria-label', say(`ruleNames.${name}`));
-      this.element = el('div', { className: 'field' }, el('span', { className: 'label' }, title), this.#input, hint, lock, this.#why);
+      this.element = el('div', { className: 'field' }, el('span', { className: 'label' }, title), this.#input, hint, this.#why);
     }
   }
 
@@ -110,8 +105,8 @@ class RuleField {
     return this.#value === null && Array.isArray(value) && !value.length && this.#name === 'velocity' ? null : value;
   }
 
-  mark(text) {
-    this.#why.textContent = text;
+  mark({ code, detail, message }) {
+    this.#why.textContent = code === 'rule_locked' ? `🔒 ${say('locked')} ${detail}` : detail ?? message;
     this.#control().setAttribute('aria-invalid', 'true');
     this.#control().focus();
     return true;

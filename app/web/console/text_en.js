@@ -157,7 +157,6 @@ export default {
   rulesJson: 'All rules as JSON',
   rulesHint: 'What is left out is default.',
   locked: 'Locked, because there are grants: it would change what recorded scores mean.',
-  isDefault: 'Empty: none',
   remove: 'Delete this namespace',
   removeHint: 'Its boards go; the ledger keeps what was recorded. Type its name to confirm: {name}',
   removed: 'Deleted: {name}',

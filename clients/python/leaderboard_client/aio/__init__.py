@@ -1,0 +1,1 @@
+"""The client for asyncio. `blocking` is made of it by clients/python/mirror.py."""

@@ -78,7 +78,7 @@ class LiveConnection:
             namespace=namespace,
             window=window,
             category=category,
-            view=view or Top(),
+            view=Top() if view is None else view,
             leave=self._leave,
             on_state=on_state,
         )
@@ -179,7 +179,9 @@ class LiveConnection:
         tasks = [asyncio.create_task(part(socket)) for part in (self._receive, self._settle, self._listen)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            done.pop().result()
+            # Who leaves a silent server ends its reader, too: the reason is the one that says more.
+            for task in sorted(done, key=lambda task: not isinstance(task.exception(), Loss)):
+                task.result()
         finally:
             for task in tasks:
                 task.cancel()

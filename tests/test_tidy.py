@@ -23,7 +23,7 @@ from tests.house_rules import (
 
 APP = sorted((ROOT / "app").rglob("*.py"))
 LUA = sorted((ROOT / "lua").rglob("*.lua"))
-CLIENTS = sorted((ROOT / "clients").rglob("*.js"))
+CLIENTS = sorted(path for suffix in ("js", "py") for path in (ROOT / "clients").rglob(f"*.{suffix}"))
 COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
 
@@ -137,7 +137,7 @@ def test_what_is_no_call_and_no_statement_is_not_found(line: str) -> None:
 
 
 def test_names_are_nouns() -> None:
-    python = (*APP, *(ROOT / "tests").rglob("*.py"))
+    python = (*APP, *(path for room in ("tests", "clients") for path in (ROOT / room).rglob("*.py")))
     names = {path.relative_to(ROOT).as_posix(): participles_in(path.read_text()) for path in python}
     assert {path: name for path, name in names.items() if name} == {}
 

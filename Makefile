@@ -38,7 +38,7 @@ test: setup tools
 
 test-fast: setup
 	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property \
-		tests/js_client/test_units.py $(ARGS)
+		tests/js_client/test_units.py tests/py_client/test_units.py $(ARGS)
 
 test-full: setup tools
 	$(BIN)/python -m tests.full $(ARGS)

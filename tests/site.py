@@ -18,6 +18,7 @@ SITE = ROOT / ".site"
 ADDED = {
     "running.md": "deploy/README.md",
     "javascript.md": "clients/js/README.md",
+    "python.md": "clients/python/README.md",
     "scripts.md": "lua/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",

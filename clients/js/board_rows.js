@@ -4,9 +4,12 @@
 const CALM = '(prefers-reduced-motion: reduce)';
 /** Characters of a score that have their usual size; if one row has more, all rows are smaller. */
 const SCORE_CHARS = 11;
+/** How long a row is on its way: it arrives before the next drawing may send it elsewhere. */
+export const MOVE_MS = 400;
 
 export class BoardRows {
   #rows = new Map(); // user id → row
+  #order = []; // User ids as they are drawn.
   #body;
   #onOpen;
 
@@ -18,13 +21,16 @@ export class BoardRows {
 
   clear() {
     this.#rows.clear();
+    this.#order = [];
     this.#body.replaceChildren();
   }
 
   /** entries: by position; rules: the namespace's, as far as they are known. marked: a user whose row stands out, or null. */
   draw(entries, { scale, order }, words, marked = null) {
-    const before = this.#places();
-    const present = new Set(entries.map((entry) => entry.user_id));
+    const users = entries.map((entry) => entry.user_id);
+    const isSameOrder = this.#order.length === users.length && users.every((user, i) => user === this.#order[i]);
+    const before = isSameOrder || matchMedia(CALM).matches ? null : this.#places();
+    const present = new Set(users);
     for (const [user, row] of this.#rows) {
       if (present.has(user)) continue;
       row.element.remove();
@@ -39,12 +45,13 @@ export class BoardRows {
       const gain = update(row, entry, points, words);
       row.element.ariaCurrent = entry.user_id === marked ? 'true' : null;
       if (gain) showGain(row, words.score(Math.abs(gain), scale), gain > 0, order !== 'asc');
-      row.element.style.setProperty('--lb-part', partOf(entry.score));
+      setPart(row, partOf(entry.score));
       const there = this.#body.children[index];
       if (there !== row.element) this.#body.insertBefore(row.element, there ?? null);
     });
-    this.#body.dataset.long = longest > SCORE_CHARS;
-    if (!matchMedia(CALM).matches) this.#move(before);
+    this.#order = users;
+    setData(this.#body, 'long', longest > SCORE_CHARS);
+    if (before) this.#move(before);
   }
 
   /** Hides who has the first `count` rows. Returns the entry of a row that it shows again; of several, the last one. */
@@ -67,31 +74,46 @@ export class BoardRows {
     return row;
   }
 
-  /** Where each row is on the screen now, in the middle of a move, too. Rows may stand in several columns. */
+  /** Where each row is: by the layout, and on the screen, in the middle of a move, too. All are read at once: one layout. */
   #places() {
-    const { left, top } = this.#body.getBoundingClientRect();
-    return new Map([...this.#rows].map(([user, { element }]) => {
-      const place = element.getBoundingClientRect();
-      return [user, { x: place.left - left, y: place.top - top }];
-    }));
+    const place = ({ element }) => {
+      const { left, top, height } = element.getBoundingClientRect();
+      return { x: element.offsetLeft, y: element.offsetTop, left, top, height };
+    };
+    return new Map([...this.#rows].map(([user, row]) => [user, place(row)]));
   }
 
-  /** FLIP: every row is in its new position already, and is drawn as if it came from its old one. */
+  /** FLIP: every row is in its new place already, and is drawn as if it came from its old one. Rows out of sight do without. */
   #move(before) {
+    const now = this.#places();
+    const isSeen = ({ top, height }) => top < innerHeight && top + height > 0;
+    const onTheWay = [];
     for (const [user, row] of this.#rows) {
-      const from = before.get(user);
-      const [x, y] = [row.element.offsetLeft, row.element.offsetTop]; // Within the body, which is positioned.
-      if (from === undefined) row.element.animate([{ opacity: 0 }, {}], 300);
-      else if (x !== row.x || y !== row.y) { // Else it is there, or on its way.
-        row.moving?.cancel();
-        const zIndex = from.x === x ? Number(from.y > y) : Number(from.x > x); // A row that rises passes in front.
-        const transform = `translateX(${from.x - x}px) translateY(${from.y - y}px)`;
-        const way = [{ transform, zIndex }, { transform: 'none', zIndex }];
-        row.moving = row.element.animate(way, { duration: 450, easing: 'cubic-bezier(.2, .8, .2, 1)' });
+      const [from, to] = [before.get(user), now.get(user)];
+      if (!from) {
+        if (isSeen(to)) row.element.animate([{ opacity: 0 }, {}], 300);
+      } else if ((from.x !== to.x || from.y !== to.y) && (isSeen(from) || isSeen(to))) {
+        hold(row, from.left - to.left, from.top - to.top);
+        onTheWay.push(row);
       }
-      Object.assign(row, { x, y });
     }
+    if (onTheWay.length) requestAnimationFrame(() => onTheWay.forEach(glide));
   }
+}
+
+/** Shows a row where it was. A frame later it glides: a browser counts what begins with an animation as a shift of the layout. */
+function hold(row, x, y) {
+  row.moving?.cancel();
+  Object.assign(row.element.style, { transform: `translate(${x}px, ${y}px)`, zIndex: (x || y) > 0 ? 1 : '' }); // Who rises passes in front.
+}
+
+/** Transform alone, so that the browser's compositor moves the row without this page's main thread. */
+function glide(row) {
+  const { style } = row.element;
+  const way = [{ transform: style.transform }, { transform: 'none' }];
+  row.moving = row.element.animate(way, { duration: MOVE_MS, easing: 'cubic-bezier(.2, .8, .2, 1)' });
+  row.moving.onfinish = () => { style.zIndex = ''; };
+  style.transform = '';
 }
 
 /** The length of a row's bar, 0 to 1, by its score: the best one's is whole. None where a score may be below 0. */
@@ -119,8 +141,10 @@ function makeRow(onOpen) {
   for (const mark of [face, gain]) mark.ariaHidden = 'true';
   const button = onOpen && make('button', { className: 'open', part: 'open', type: 'button', onclick: onOpen, ariaHasPopup: 'dialog' }, name);
   const player = cell('player', face, button ?? name);
-  const element = make('tr', { part: 'row', role: 'row' }, cell('rank', place), player, cell('points', gain, score));
-  return { element, place, face, name, gain, score: 0, points: score, player };
+  // What lights up and what grows are layers of their own: a change of them paints nothing anew.
+  const [bar, flash] = [make('span', { className: 'bar', part: 'bar' }), make('span', { className: 'flash' })];
+  const element = make('tr', { part: 'row', role: 'row' }, cell('rank', flash, bar, place), player, cell('points', score, gain));
+  return { element, place, face, name, gain, score: 0, points: score, player, bar, flash, part: 0 };
 }
 
 function make(tag, { part, ...properties }, ...children) {
@@ -135,7 +159,7 @@ function update(row, entry, points, words) {
   const name = entry.display_name || entry.user_id;
   const rank = words.count(entry.rank);
   setText(row.place, rank);
-  row.element.dataset.rank = entry.rank;
+  setData(row.element, 'rank', entry.rank);
   setText(row.points, points);
   if (row.shown !== name || row.avatar !== entry.avatar) {
     row.name.textContent = name;
@@ -149,6 +173,18 @@ function update(row, entry, points, words) {
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+function setData(element, name, value) {
+  if (element.dataset[name] !== String(value)) element.dataset[name] = value;
+}
+
+/** The bar's length, 0 to 1. One that would differ by less than the screen shows stays. */
+function setPart(row, part) {
+  const rounded = Number(part.toFixed(3));
+  if (row.part === rounded) return;
+  row.part = rounded;
+  row.bar.style.transform = `scaleX(${rounded})`;
 }
 
 /** A picture of another site, which learns nothing of this page; the initial where it does not load. */
@@ -166,5 +202,6 @@ function showGain(row, amount, isUp, isUpGood) {
   row.chip?.cancel();
   row.chip = row.gain.animate([{ opacity: 1 }, { opacity: 1, offset: 0.7 }, { opacity: 0 }], 2_000);
   row.chip.onfinish = () => { row.gain.textContent = ''; };
-  row.element.animate([{ backgroundColor: 'var(--lb-flash)' }, {}], { duration: 1_200, easing: 'ease-out' });
+  row.light?.cancel();
+  row.light = row.flash.animate([{ opacity: 1 }, { opacity: 0 }], { duration: 1_200, easing: 'ease-out' });
 }

@@ -21,7 +21,7 @@ export const STYLE = `
 h2, p { margin: 0; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .card {
-  position: relative; min-height: 14em; background: var(--lb-card); overflow: hidden; line-height: 1.4;
+  position: relative; min-height: max(14em, 2.6em + var(--leader-board-rows, 0) * var(--lb-row), var(--lb-least, 0px)); background: var(--lb-card); overflow: hidden; line-height: 1.4;
   border: 1px solid var(--lb-edge); border-radius: var(--leader-board-radius, 1.1em); box-shadow: var(--leader-board-shadow, none);
 }
 table, thead, tbody { position: relative; display: block; }
@@ -30,21 +30,27 @@ thead tr { height: 2.6em; border-bottom: 1px solid var(--lb-line); color: var(--
 th { font-weight: 500; font-size: .8em; text-align: start; padding: 0; }
 th:last-child { text-align: end; }
 td { padding: 0; }
-/* The line below each row is as long as its part of the best score. */
+/* Rows out of sight are neither laid out nor painted. */
 tbody tr {
-  --lb-way: 90deg; --lb-from: 0%; height: var(--lb-row); box-shadow: inset 0 -1px var(--lb-line); transition: background-size .5s ease-out, filter .4s;
-  background: linear-gradient(var(--lb-way), transparent, var(--lb-tint, var(--lb-bar))) no-repeat var(--lb-from) 100% / calc(var(--lb-part, 0) * 100%) 2px,
-    linear-gradient(var(--lb-way), color-mix(in srgb, var(--lb-tint, var(--lb-card)) 13%, transparent), transparent 45%), var(--lb-card);
+  --lb-way: 90deg; height: var(--lb-row); box-shadow: inset 0 -1px var(--lb-line); isolation: isolate; content-visibility: auto;
+  background: linear-gradient(var(--lb-way), color-mix(in srgb, var(--lb-tint, var(--lb-card)) 13%, transparent), transparent 45%), var(--lb-card);
 }
-[dir=rtl] tbody tr { --lb-way: 270deg; --lb-from: 100%; }
-.rank span {
+/* The line below each row is as long as its part of the best score. */
+.bar {
+  position: absolute; inset: auto 0 0; height: 2px; z-index: -1; transform: scaleX(0); transform-origin: left;
+  background: linear-gradient(var(--lb-way), transparent, var(--lb-tint, var(--lb-bar)));
+}
+.flash { position: absolute; inset: 0 0 1px; z-index: -1; opacity: 0; background: var(--lb-flash); }
+[dir=rtl] tbody tr { --lb-way: 270deg; }
+[dir=rtl] .bar { transform-origin: right; }
+.rank span:last-child {
   display: inline-grid; place-items: center; min-width: min(2.1em, var(--lb-row) - .35em); height: min(2.1em, var(--lb-row) - .35em); padding: 0 .3em; border-radius: 99px; font-weight: 600;
   color: var(--lb-soft);
 }
 tr[data-rank="1"] { --lb-tint: var(--leader-board-gold, light-dark(#e0ab22, #f5c451)); }
 tr[data-rank="2"] { --lb-tint: var(--leader-board-silver, light-dark(#aab7c8, #c2cede)); }
 tr[data-rank="3"] { --lb-tint: var(--leader-board-bronze, light-dark(#d98f5f, #de9a6a)); }
-tr:is([data-rank="1"], [data-rank="2"], [data-rank="3"]) .rank span { background: var(--lb-tint); color: #1a1406; font-weight: 700; }
+tr:is([data-rank="1"], [data-rank="2"], [data-rank="3"]) .rank span:last-child { background: var(--lb-tint); color: #1a1406; font-weight: 700; }
 tr[aria-current] { outline: 2px solid var(--lb-accent); outline-offset: -2px; z-index: 1; }
 tr[aria-current] .name { font-weight: 700; }
 .player { display: flex; align-items: center; gap: .8em; min-width: 0; }
@@ -60,7 +66,11 @@ tr[aria-current] .name { font-weight: 700; }
 .open:focus-visible { outline: none; }
 .open:focus-visible::after { outline: 2px solid var(--lb-accent); outline-offset: -3px; border-radius: .4em; }
 tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-offset: .2em; }
-.points { display: flex; align-items: center; justify-content: end; gap: .7em; padding-inline-start: .8em; white-space: nowrap; }
+/* It begins at the row's end: whatever it holds, its beginning stays where it is, so that no layout shifts. */
+.points { direction: rtl; display: flex; align-items: center; gap: .7em; padding-inline-end: .8em; white-space: nowrap; }
+.points > * { direction: ltr; }
+[dir=rtl] .points { direction: ltr; }
+[dir=rtl] .points > * { direction: rtl; }
 .score { font-size: 1.12em; font-weight: 650; letter-spacing: -.01em; unicode-bidi: isolate; }
 .gain {
   padding: .05em .5em; border-radius: 99px; font-size: .85em; line-height: 1.5; unicode-bidi: isolate;
@@ -69,17 +79,18 @@ tbody tr:has(.open:hover) .name { text-decoration: underline; text-underline-off
 .gain[data-good=true] { color: var(--lb-good); }
 .gain:empty { display: none; }
 /* Who it is comes later: the rank is there, and nothing that tells the score. */
-tr[data-concealed] { --lb-part: 0 !important; }
-tr[data-concealed] :is(.player, .points) { visibility: hidden; }
+tr[data-concealed] :is(.player, .points, .bar) { visibility: hidden; }
 /* Not as now: without colour, but as easy to read. */
-:host(:not([data-state=live], [data-state=frozen])) tbody tr { filter: saturate(.15); }
+:host(:not([data-state=live], [data-state=frozen])) tbody { filter: saturate(.15); }
 .note {
-  display: grid; justify-items: center; align-content: center; gap: .4em; min-height: 14em; padding: 2em 1.2em; text-align: center;
+  display: grid; justify-items: center; align-content: center; gap: .4em; min-height: inherit; padding: 2em 1.2em; text-align: center;
   color: var(--lb-soft);
 }
 .note h2 { font-size: 1.25em; color: var(--lb-text); letter-spacing: -.01em; text-wrap: balance; }
-.foot { display: flex; justify-content: space-between; gap: 1em; padding: .5em .2em 0; min-height: 2em; font-size: .82em; color: var(--lb-soft); }
+.foot { display: grid; grid-template-columns: 1fr 1fr; gap: 1em; padding: .5em .2em 0; min-height: 2em; font-size: .82em; color: var(--lb-soft); }
+:host(:not([data-state])) .foot, :host([data-state=idle]) .foot { visibility: hidden; }
 .foot b { font-weight: 600; }
+.foot span { text-align: end; }
 .foot b::before {
   content: ""; display: inline-block; width: .6em; height: .6em; margin-inline-end: .5em; border-radius: 50%; background: var(--lb-warn);
 }
@@ -90,13 +101,12 @@ tr[data-concealed] :is(.player, .points) { visibility: hidden; }
   .player { gap: .6em; }
   .face { --lb-face: 2em; font-size: .9em; }
   /* Below the score, where no name is. */
-  .points { position: relative; height: 100%; padding-inline-start: .6em; }
-  .gain { position: absolute; inset-inline-end: 0; top: calc(50% + 1em); padding: 0 .4em; font-size: .72em; line-height: 1.3; }
+  .points { position: relative; height: 100%; padding-inline-end: .6em; }
+  .gain { position: absolute; inset-inline-start: 0; top: calc(50% + 1em); padding: 0 .4em; font-size: .72em; line-height: 1.3; }
   tbody[data-long=true] .score { font-size: .85em; letter-spacing: -.02em; }
 }
-@media (prefers-reduced-motion: reduce) { tbody tr { transition: none; } }
 @media (forced-colors: active) {
-  .rank span, .face, .gain { border: 1px solid CanvasText; }
+  .rank span:last-child, .face, .gain { border: 1px solid CanvasText; }
   .foot b::before { forced-color-adjust: none; }
   tbody tr { border-bottom: 1px solid CanvasText; }
 }

@@ -2,7 +2,7 @@
 //   <script type="module" src="https://scores.example.com/clients/leader-board.js"></script>
 //   <leader-board namespace="gp" window="week" limit="10"></leader-board>
 
-import { BoardRows } from './board_rows.js';
+import { BoardRows, MOVE_MS } from './board_rows.js';
 import { stateOf } from './board_state.js';
 import { STYLE } from './board_style.js';
 import { Leaderboard } from './live.js';
@@ -13,6 +13,8 @@ const LIMIT_MAX = 100;
 const RADIUS_MAX = 25;
 /** A new leader is announced to screen readers at most so often. */
 const ANNOUNCE_MS = 15_000;
+/** A board is drawn at most so often: nobody reads faster, and no row is sent elsewhere while it is on its way. */
+const DRAW_MS = MOVE_MS + 100;
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(STYLE); // Not a <style>: policies that forbid inline styles allow it.
 
@@ -51,6 +53,8 @@ export class LeaderBoard extends HTMLElement {
   #leader = null;
   #announcedAt = -Infinity;
   #frame = 0;
+  #timer = 0;
+  #drawnAt = -Infinity;
   #isDue = false;
 
   constructor() {
@@ -153,12 +157,11 @@ export class LeaderBoard extends HTMLElement {
     this.#subscription?.unsubscribe();
     this.#subscription = null;
     this.#state = { name: '', code: '' };
+    this.#reserve(view);
     this.#clear();
     if (!view) return this.#tell();
     this.#connect();
-    this.#subscription = this.#live.subscribe({ ...view, onState: () => this.#tell() }, () => {
-      this.#frame ||= requestAnimationFrame(() => this.#draw());
-    });
+    this.#subscription = this.#live.subscribe({ ...view, onState: () => this.#tell() }, () => this.#schedule());
     this.#askRules(view.namespace);
     return this.#tell();
   }
@@ -214,18 +217,38 @@ export class LeaderBoard extends HTMLElement {
   #clear() {
     this.#rows.clear();
     this.#drawn = '';
+    this.#drawnAt = -Infinity;
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#leader = null;
     this.#note('', '');
   }
 
+  /** Until the board of a view is there, its place is as high as the last one's, and as its rows will be. What is below stays. */
+  #reserve(view) {
+    const { style, offsetHeight } = this.#root.querySelector('.card');
+    const { limit, radius } = view?.view ?? {};
+    const rows = limit ?? 2 * radius + 1;
+    style.setProperty('--lb-least', view ? `max(${offsetHeight}px, min(100dvh, 2.6em + ${rows} * var(--lb-row)))` : '0px');
+  }
+
   #redraw() {
-    if (this.#drawn) this.#frame ||= requestAnimationFrame(() => this.#draw());
+    if (this.#drawn) this.#schedule();
     if (this.#words) this.#tell();
   }
 
-  /** At most once a frame of the screen, however many changes came. */
+  /** One drawing for all changes that come before it. The first one is at once. */
+  #schedule() {
+    if (this.#frame || this.#timer) return;
+    const frame = () => { [this.#timer, this.#frame] = [0, requestAnimationFrame(() => this.#draw())]; };
+    const wait = this.#drawnAt + DRAW_MS - performance.now();
+    if (wait > 0) this.#timer = setTimeout(frame, wait);
+    else frame();
+  }
+
   #draw() {
     this.#frame = 0;
+    this.#drawnAt = performance.now();
     const { board } = this;
     if (!board || !this.#words) return; // A whole state is on its way; the last one stays.
     if (this.#drawn !== board.window) this.#clear();
@@ -294,6 +317,7 @@ export class LeaderBoard extends HTMLElement {
     [note.children[0].textContent, note.children[1].textContent] = [title, hint];
     note.hidden = !title;
     this.#find('board').hidden = Boolean(title);
+    if (title || this.#drawn) this.#reserve(null);
   }
 
   #fire(name, detail) {

@@ -18,7 +18,8 @@ BOXES = """() => [...document.querySelector('leader-board').shadowRoot.querySele
     }))"""
 HUES = """() => [...document.querySelector('leader-board').shadowRoot.querySelectorAll('#rows tr')]
     .map((row) => Number(row.style.getPropertyValue('--lb-hue')))"""
-PARTS = HUES.replace("--lb-hue", "--lb-part")
+PARTS = """() => [...document.querySelector('leader-board').shadowRoot.querySelectorAll('.bar')]
+    .map((bar) => new DOMMatrix(getComputedStyle(bar).transform).a)"""
 
 
 def test_a_page_embeds_a_board(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:

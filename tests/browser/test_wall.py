@@ -148,8 +148,8 @@ def test_a_ceremony_shows_the_last_first(
     expect(page.locator(SHOWN)).to_have_attribute("data-state", "frozen")
     visible = page.locator(f"{SHOWN} >> #rows .name:visible")
     expect(visible).to_have_count(0)
-    bars = "(row) => getComputedStyle(row).getPropertyValue('--lb-part')"
-    assert rows(page).first.evaluate(bars) == "0", "tells nothing of the score"
+    bars = "(row) => getComputedStyle(row.querySelector('.bar')).visibility"
+    assert rows(page).first.evaluate(bars) == "hidden", "tells nothing of the score"
     page.keyboard.press("Space")
     expect(visible).to_have_text(["player 3"])
     expect(page.locator(f"{SHOWN} >> #announcer")).to_have_text("4: player 3, 97")

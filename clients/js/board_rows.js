@@ -104,7 +104,7 @@ export class BoardRows {
 /** Shows a row where it was. A frame later it glides: a browser counts what begins with an animation as a shift of the layout. */
 function hold(row, x, y) {
   row.moving?.cancel();
-  Object.assign(row.element.style, { transform: `translate(${x}px, ${y}px)`, zIndex: (x || y) > 0 ? 1 : '' }); // Who rises passes in front.
+  Object.assign(row.element.style, { transform: `translateX(${x}px) translateY(${y}px)`, zIndex: (x || y) > 0 ? 1 : '' }); // Who rises passes in front.
 }
 
 /** Transform alone, so that the browser's compositor moves the row without this page's main thread. */

@@ -94,7 +94,9 @@ def test_rows_move_from_where_they_were(live_server: Any, api: httpx.Client, boa
     page.evaluate("window.animations.length = 0")
     give(api, board, "heron", 10)
     shown(page, ("1", "heron", "13"), ("2", "otter", "9"), ("3", HOSTILE, "5"))
-    moves = page.evaluate("window.animations.filter((frames) => frames.includes('translateY'))")
+    moving = "window.animations.filter((frames) => frames.includes('translateY'))"
+    page.wait_for_function(f"{moving}.length === 3")
+    moves = page.evaluate(moving)
     starts = sorted(float(move.partition("translateY(")[2].partition("px")[0]) for move in moves)
     assert starts == pytest.approx([-step, -step, 2 * step], abs=1)
 

@@ -106,5 +106,5 @@ def metered(page: Page) -> Iterator[Meter]:
 
 def shifts(page: Page) -> list[Any]:
     """The shifts since the page began, or since the last call. The page had SHIFTS as a script of its beginning."""
-    found: list[Any] = page.evaluate("window.shifts.splice(0)")
-    return found
+    entries: list[Any] = page.evaluate("window.shifts.splice(0)")
+    return entries

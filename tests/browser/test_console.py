@@ -123,6 +123,52 @@ def test_a_hidden_user_is_listed_and_shown_again(live_server: Any, api: httpx.Cl
     assert len(api.get(f"/v1/namespaces/{space}/boards/all").json()["entries"]) == 1
 
 
+def test_rules_are_fields_and_a_refusal_stands_beside_its_own(
+    live_server: Any, api: httpx.Client, space: str, page: Page, watched: Watched
+) -> None:
+    publish(api, space)
+    give(api, space, "otter", 9)
+    path = f"/v1/namespaces/{space}"
+    enter(page, live_server.url, key_of(api), "namespaces", space)
+    rules = api.get(path).json().keys() - {"name", "resets", "move"}
+    names = page.evaluate("[...document.querySelectorAll('.rule-groups [name]')].map((input) => input.name)")
+    assert set(names) == rules
+    before = api.get(path).json()
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.locator("#status")).to_have_text("Nothing was changed.", timeout=10_000)
+    assert api.get(path).json() == before
+    page.get_by_label("Decimal places").fill("2")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.locator("#why-scale")).to_contain_text("Locked", timeout=10_000)
+    page.get_by_label("Decimal places").fill("0")
+    page.get_by_label("Largest amount").fill("50")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_label("Largest amount")).to_have_value("50")
+    expect(page.locator("#status")).to_have_text("Done", timeout=10_000)
+    assert api.get(path).json()["amount_max"] == 50
+    page.locator("summary", has_text="Delete this namespace").click()
+    confirm = page.locator("[name=confirm]")
+    confirm.fill("another")
+    expect(page.get_by_role("button", name="Delete this namespace")).to_be_disabled()
+    confirm.fill(space)
+    page.get_by_role("button", name="Delete this namespace").click()
+    expect(page).to_have_url(f"{live_server.url}/console#/namespaces")
+    assert api.get(path).status_code == 404
+    watched.forgive("422")
+
+
+def test_events_go_on_with_a_namespace_that_was_made_anew(
+    live_server: Any, api: httpx.Client, space: str, page: Page
+) -> None:
+    publish(api, space)
+    enter(page, live_server.url, key_of(api), "events", space)
+    api.delete(f"/v1/namespaces/{space}?confirm={space}")
+    expect(page.locator("tbody tr").first).to_contain_text("namespace deleted", timeout=10_000)
+    publish(api, space)
+    expect(page.get_by_text("The namespace was made anew")).to_be_visible(timeout=10_000)
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("place", ["moderate", "quarantine", "namespaces", "keys", "events", "health"])
 @pytest.mark.parametrize("width", [390, 1280])

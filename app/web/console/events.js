@@ -22,17 +22,25 @@ export async function events(main, { go, run, names, isShown, address: [namespac
   const warning = el('p', { className: 'bad', role: 'status' });
   const rows = [];
   let [after, passed] = [undefined, 0];
+  let isDeleted = false;
 
   /** Reads on from where it was. Answers whether a page was full, so that there may be more. */
   async function next(isQuiet) {
     const query = { limit: PAGE, ...(type ? { type } : {}), ...(actor ? { actor } : {}), ...(after ? { after } : {}) };
     const answer = await call('GET', ['namespaces', namespace, 'events'], { query, isQuiet });
+    if (after && answer.events.some(({ type: one }) => one === 'namespace_deleted')) isDeleted = true;
     const isMoved = answer.next_after !== after;
     after = answer.next_after ?? after;
     rows.unshift(...answer.events.toReversed());
     passed += Math.max(0, rows.length - ROWS_MAX);
     rows.length = Math.min(rows.length, ROWS_MAX);
     return { isFull: answer.events.length === PAGE || (isMoved && !answer.events.length), isNew: answer.events.length > 0 };
+  }
+
+  /** Whether the name belongs to another namespace by now: a cursor goes on with the deleted one, and begins with its number. */
+  async function isMadeAnew() {
+    const { next_after: first } = await call('GET', ['namespaces', namespace, 'events'], { query: { limit: 1 }, isQuiet: true });
+    return first.split('.')[0] !== after.split('.')[0];
   }
 
   function draw() {
@@ -53,16 +61,17 @@ export async function events(main, { go, run, names, isShown, address: [namespac
     if (!isShown()) return;
     if (follow.checked && !document.hidden) {
       try {
+        if (isDeleted && await isMadeAnew()) {
+          [after, passed, rows.length, isDeleted] = [undefined, 0, 0, false];
+          warning.textContent = say('anew');
+        }
         const { isNew } = await next(true);
-        warning.textContent = '';
+        if (warning.textContent !== say('anew')) warning.textContent = '';
         // What somebody has opened or focused stays as it is until there is something new.
         if (isNew) draw();
         else note.textContent = note.textContent && [say('newest', { n: ROWS_MAX }), say('lookedAt', { time: words.time(new Date()) })].join(' ');
       } catch (problem) {
-        if (problem.field === '?after') { // The cursor is of a namespace that was deleted.
-          [after, passed, rows.length] = [undefined, 0, 0];
-          warning.textContent = say('anew');
-        } else warning.textContent = problem.code === 'unreachable' ? say('unreachable') : String(problem.detail ?? problem.message);
+        warning.textContent = problem.code === 'unreachable' ? say('unreachable') : String(problem.detail ?? problem.message);
       }
     }
     setTimeout(again, REFRESH_MS);

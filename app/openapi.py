@@ -12,9 +12,9 @@ from .description.examples import answer_examples, request_examples
 from .description.operation import TAGS, Operation
 from .description.problems import PROBLEM_MEDIA
 from .description.read_operations import READ_OPERATIONS
-from .description.schema import INTEGER, TEXT, Schema, ref, said
+from .description.schema import INTEGER, TEXT, Schema, ref
 from .description.write_operations import WRITE_OPERATIONS
-from .http.bodies import JSON, NDJSON, encode_json
+from .http.bodies import JSON, encode_json
 from .model.csv_cells import CSV
 from .read.conditional import tagged_answer
 from .routes import ROUTES, Route
@@ -40,6 +40,7 @@ _STATUS_TEXTS = {
     401: "No valid key",
     403: "The key does not allow this",
     404: "There is no such thing",
+    405: "The path does not take this method",
     409: "It contradicts what is recorded",
     413: "Too large",
     415: "The body's media type is not spoken here",
@@ -86,12 +87,18 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components(),
-            "examples": {code: problems.example_of(code) for code in problems.KINDS},
+            "examples": {code: problems.example_of(code) for code in _codes()},
             "headers": _HEADERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
         "security": [{"key": []}],
     }
+
+
+def _codes() -> list[str]:
+    """The codes that an operation may answer."""
+    named = {code for operation in OPERATIONS.values() for code in operation.problems}
+    return sorted({*named, *_ANYWHERE})
 
 
 def _operation(route: Route, operation: Operation) -> dict[str, Any]:
@@ -143,11 +150,8 @@ def _parameters(route: Route) -> list[Schema]:
 
 
 def _request_content(route: Route, schema: Schema) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": schema, "examples": request_examples(route.name, media=JSON)}}
-    lines = request_examples(route.name, media=NDJSON)
-    if lines:
-        content[NDJSON] = {"schema": said(TEXT, "A grant a line."), "examples": lines}
-    return content
+    """JSON alone. Generators know no grants in lines (NDJSON): the operation's description tells of them."""
+    return {JSON: {"schema": schema, "examples": request_examples(route.name, media=JSON)}}
 
 
 def _answers(route: Route) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from starlette.types import ASGIApp
 
 from .admin.key_handlers import KeyRequest, RotateRequest
 from .admin.token_handlers import TokenRequest
-from .description.schema import Schema, batch_of, list_of, one_of, one_or_batch, ref
+from .description.schema import Schema, batch_of, list_of, ref
 from .endpoints import Endpoint, ScopeEndpoint
 from .handlers import Handlers
 from .model.correction import Edit
-from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import NamespaceProfile, Profile
 from .model.webhook import WebhookRequest
@@ -90,8 +89,8 @@ _BOARD_QUERY = (
     *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
     *("as_of", "compare_to", *BOUNDS),
 )
-_RECEIPTS = one_of("Receipt", "Batch", "BatchPreview")
-_CORRECTED = one_of("CorrectionReceipt", "CorrectionPreview")
+_RECEIPTS = ref("GrantAnswer")
+_CORRECTED = ref("CorrectionAnswer")
 _CREATED = ("200", "201")
 # 202: a change is recorded, and the boards follow.
 _CHANGED = ("200", "202")
@@ -100,7 +99,7 @@ _CHANGED = ("200", "202")
 # fmt: off
 ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true
-          "createGrants", query=("rank", "backfill", "dry_run", "ack"), body=one_or_batch(Grant), answer=_RECEIPTS,
+          "createGrants", query=("rank", "backfill", "dry_run", "ack"), body=ref("Grants"), answer=_RECEIPTS,
           statuses=_CREATED, is_hot=True),
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
           "getBoard", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, has_csv=True, is_hot=True),
@@ -109,7 +108,7 @@ ROUTES = (
           query=("state", "source", "source_id", *_RANGE, *_PAGE), has_csv=True),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
           "createGrantsAcrossNamespaces", query=("atomic", "rank", "backfill", "dry_run", "ack"),
-          body=one_or_batch(NamedGrant), answer=_RECEIPTS, statuses=_CREATED),
+          body=ref("NamedGrants"), answer=_RECEIPTS, statuses=_CREATED),
     Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
           "getBoardStats", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
           answer=ref("BoardStats"), has_etag=True),
@@ -207,11 +206,11 @@ ROUTES = (
     Route("GET", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.list,
           "listKeys", query=_PAGE, answer=ref("ApiKeyList")),
     Route("POST", "/v1/keys", _ADMIN_ALL, lambda h: h.keys.post,
-          "createKey", body=ref(KeyRequest), answer=ref("NewApiKey"), statuses=("201", "202")),
+          "createKey", body=ref(KeyRequest), answer=ref("IssuedApiKey"), statuses=("201", "202")),
     Route("DELETE", _KEY, _ADMIN_ALL, lambda h: h.keys.delete,
           "revokeKey", query=("confirm",), statuses=("204",)),
     Route("POST", f"{_KEY}/rotate", _ADMIN_ALL, lambda h: h.keys.rotate,
-          "rotateKey", body=ref(RotateRequest), answer=ref("NewApiKey"), statuses=_CHANGED),
+          "rotateKey", body=ref(RotateRequest), answer=ref("IssuedApiKey"), statuses=_CHANGED),
     Route("GET", "/healthz", _ANYBODY, lambda h: h.health.alive, "getHealth", answer=ref("Alive")),
     Route("GET", "/readyz", _ANYBODY, lambda h: h.health.ready,
           "getReadiness", answer=ref("Readiness"), statuses=("200", "503")),

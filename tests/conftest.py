@@ -25,6 +25,7 @@ from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_por
 from app.settings import read_settings
 from app.store import fields, keys
 from tests.support import exempt_tests
+from tests.support.checked_client import checked_client
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology_of_run
 from tests.support.run_order import mix
@@ -33,7 +34,6 @@ from tests.support.template import DIGEST_KEY, PARTITIONS, THROWAWAY, fill, here
 KEY = "lb_test_0123456789abcdef"
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
 
 #: Where Linux has a file system in memory, and the bytes that must be free there before the tests use it.
 MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 4 << 30
@@ -210,7 +210,7 @@ class Stack:
     def client(self, key: str | None = KEY) -> httpx.Client:
         """A client with a key, or without."""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=NO_TLS)
+        return checked_client(base_url=self.url, headers=headers, timeout=30, verify=NO_TLS)
 
     def sql(self, text: str, *args: Any) -> list[Any]:
         """The rows of one statement, committed. Its connection stays open: a new one costs Postgres more than the

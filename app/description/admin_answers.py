@@ -54,7 +54,7 @@ ADMIN_ANSWERS: dict[str, Schema] = {
         {"token": TEXT, "token_id": TEXT, "user_id": TEXT, "namespaces": list_of(TEXT), "expires_at": MOMENT},
     ),
     "ApiKey": object_of("An API key, without its secret.", _API_KEY),
-    "NewApiKey": object_of(
+    "IssuedApiKey": object_of(
         "An API key with its secret.",
         {"key": said(TEXT, "What its holder sends. It is shown once."), **_API_KEY},
     ),

@@ -115,7 +115,7 @@ _GRANT: dict[str, Schema] = {
     **dict.fromkeys(("voided", "quarantined", "opening"), BOOLEAN),
     "revision": said(INTEGER, "1 is the grant itself; each correction adds one."),
     **dict.fromkeys(("epoch", "seq"), INTEGER),
-    "meta": maybe({"type": "object", "additionalProperties": True}),
+    "meta": maybe(ref("Meta")),
 }
 _GRANTS = {"grants": list_of(ref("RecordedGrant")), "next_cursor": _CURSOR, "lag_seq": _LAG}
 _COUNTS: dict[str, Schema] = {"count": INTEGER, "sum": NUMBER}
@@ -129,11 +129,13 @@ _REJECTED: dict[str, Schema] = {
     "grant_id": said(_MAYBE_TEXT, "Null where it could not be read."),
     "error": ref("MemberProblem"),
 }
-_RESULTS = said(list_of(one_of("RejectedMember", "Receipt")), "One for each member, in their order.")
-_CORRECTION_RESULTS = said(list_of(one_of("RejectedMember", "CorrectionReceipt")), "One for each, in their order.")
+_RESULTS = said(list_of(ref("BatchResult")), "One for each member, in their order.")
+_CORRECTION_RESULTS = said(list_of(ref("CorrectionResult")), "One for each, in their order.")
 _MEMBER_COUNTS: dict[str, Schema] = dict.fromkeys(("applied", "duplicate", "rejected"), INTEGER)
 _QUARANTINED = {"quarantined": said(INTEGER, "Absent where it is 0.")}
 ANSWERS: dict[str, Schema] = {
+    "Meta": {"type": "object", "description": "What the client wants to keep with a grant, up to 2 KiB."}
+    | {"additionalProperties": True},
     "Streak": _STREAK,
     "BoardEntry": _ENTRY,
     "Board": _BOARD,
@@ -177,9 +179,9 @@ ANSWERS: dict[str, Schema] = {
         "Why one of many boards could not be read.",
         {"namespace": TEXT, "window": TEXT, "category": _MAYBE_TEXT, "error": ref("MemberProblem")},
     ),
-    "BoardList": object_of("Boards, in the order of the request.", {"boards": list_of(one_of("BoardError", "Board"))}),
+    "BoardList": object_of("Boards, in the order of the request.", {"boards": list_of(ref("BoardResult"))}),
     "BoardStatsList": object_of(
-        "Statistics, in the order of the request.", {"boards": list_of(one_of("BoardError", "BoardStats"))}
+        "Statistics, in the order of the request.", {"boards": list_of(ref("BoardStatsResult"))}
     ),
     "UserBoards": object_of("Users on boards.", {"namespace": TEXT, "boards": list_of(ref("Board"))}),
     "UserRank": object_of(
@@ -245,6 +247,13 @@ ANSWERS: dict[str, Schema] = {
         {"namespace": TEXT, "user_id": TEXT, "window": TEXT, "score": _MAYBE_NUMBER, **_GRANTS},
         optional={"lost": said(NUMBER, "The part of the score whose entries the ledger has lost.")},
     ),
+    "BatchResult": one_of("RejectedMember", "Receipt"),
+    "CorrectionResult": one_of("RejectedMember", "CorrectionReceipt"),
+    "PreviewResult": one_of("RejectedMember", "MemberPreview"),
+    "BoardResult": one_of("BoardError", "Board"),
+    "BoardStatsResult": one_of("BoardError", "BoardStats"),
+    "GrantAnswer": one_of("Receipt", "Batch", "BatchPreview"),
+    "CorrectionAnswer": one_of("CorrectionReceipt", "CorrectionPreview"),
     "RejectedMember": object_of("A member of a batch that was refused.", _REJECTED),
     "Batch": object_of("What became of a batch.", {**_MEMBER_COUNTS, "results": _RESULTS}, optional=_QUARANTINED),
     "CorrectionBatch": object_of(
@@ -258,7 +267,7 @@ ANSWERS: dict[str, Schema] = {
         "What would become of a batch.",
         {
             **dict.fromkeys(("would_apply", "duplicate", "rejected"), INTEGER),
-            "results": list_of(one_of("RejectedMember", "MemberPreview")),
+            "results": list_of(ref("PreviewResult")),
         },
     ),
     "RankMove": object_of(

@@ -1,5 +1,6 @@
 """Every schema that has a name: those of the types that decode and encode, and those of answers made of several."""
 
+import re
 from datetime import datetime
 from functools import cache
 from typing import get_type_hints
@@ -24,7 +25,7 @@ from ..write.receipts import CorrectionReceipt, RankedReceipt
 from .admin_answers import ADMIN_ANSWERS, WEBHOOK_STATE
 from .answers import ANSWERS
 from .problems import PROBLEMS
-from .schema import AMOUNT, MOMENT, REF, TEXT, Schema, map_of, maybe, plain, ref, said
+from .schema import AMOUNT, MOMENT, REF, TEXT, Schema, batch_of, map_of, maybe, plain, ref, said
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _REQUESTS: tuple[type, ...] = (
@@ -41,6 +42,12 @@ _STATUS: Schema = {
 }
 
 
+_ABOUT_GRANTS = (
+    "One fact: a user got an amount. Without `granted_at` it is of now. `opening`: an opening balance, which takes a "
+    "key with `admin`."
+)
+
+
 @cache
 def components() -> dict[str, Schema]:
     """Every schema, by its name."""
@@ -54,6 +61,9 @@ def components() -> dict[str, Schema]:
     schemas: dict[str, Schema] = plain(made)
     for kind in (*_REQUESTS, *_ANSWERS):
         _note_moments(kind, schemas[kind.__name__]["properties"])
+    for kind in (Grant, NamedGrant):
+        schemas[kind.__name__]["properties"]["meta"] = maybe(ref("Meta"))
+        schemas[kind.__name__]["description"] = _ABOUT_GRANTS
     for kind in _AMOUNTS:
         schemas[kind.__name__]["properties"]["amount"] = AMOUNT
     for schema in schemas.values():
@@ -73,11 +83,17 @@ def components() -> dict[str, Schema]:
         **ANSWERS,
         **ADMIN_ANSWERS,
         **PROBLEMS,
+        "Grants": {**_either(Grant), "description": "A grant, or a list of them."},
+        "NamedGrants": {**_either(NamedGrant), "description": "The same with their namespaces."},
         "Receipt": ranked,
         "Event": _event(),
         "Namespace": _namespace(schemas["Rules"]),
         "Webhook": _webhook(settings),
     }
+
+
+def _either(kind: type) -> Schema:
+    return {"oneOf": [ref(kind), batch_of(kind)]}
 
 
 def _note_moments(kind: type, properties: dict[str, Schema]) -> None:
@@ -98,7 +114,7 @@ def _event() -> Schema:
 
 def _namespace(rules: Schema) -> Schema:
     """A namespace as a client reads it: every rule is there."""
-    settings = {name: _without_default(schema) for name, schema in rules["properties"].items()}
+    settings = {name: _always_there(schema) for name, schema in rules["properties"].items()}
     resets = map_of(maybe(MOMENT), "When the board of each period begins again from zero; null: never.")
     move = said(maybe(ref(Move)), "How far a move from another system is, for admins; null where there was none.")
     return {
@@ -111,7 +127,7 @@ def _namespace(rules: Schema) -> Schema:
 
 def _webhook(settings: Schema) -> Schema:
     """A webhook as a client reads it."""
-    about = {name: _without_default(schema) for name, schema in settings["properties"].items()}
+    about = {name: _always_there(schema) for name, schema in settings["properties"].items()}
     secret = said(TEXT, "`whsec_…`: shown once, where it is new.")
     return {
         "type": "object",
@@ -121,5 +137,8 @@ def _webhook(settings: Schema) -> Schema:
     }
 
 
-def _without_default(schema: Schema) -> Schema:
-    return {name: value for name, value in schema.items() if name != "default"}
+def _always_there(schema: Schema) -> Schema:
+    """A field of a request in an answer, where it is never absent."""
+    text = re.sub(r" ?Absent: `.*`\.", "", schema.get("description", ""))
+    rest = {name: value for name, value in schema.items() if name != "description"}
+    return {**rest, "description": text} if text else rest

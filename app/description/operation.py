@@ -15,16 +15,16 @@ TAGS = {
 }
 
 #: Of every operation that asks for a key.
-COMMON = ("bad_request", "unauthorized", "forbidden", "invalid", "rate_limited", "overloaded", "store_unavailable")
+COMMON = (
+    *("bad_request", "unauthorized", "forbidden", "invalid", "rate_limited"),
+    *("overloaded", "store_unavailable", "recovering"),
+)
 #: Of those that name a namespace in the path.
 INSIDE = (*COMMON, "namespace_not_found")
-#: Of those that ask Redis.
-SCORES = (*INSIDE, "recovering")
-BOARD = (*SCORES, "board_not_found")
+#: Of those that name a board.
+BOARD = (*INSIDE, "board_not_found")
 #: Of those that take a body.
 BODY = ("too_large", "unsupported_media_type")
-#: Of those that change users or the state of a deployment.
-STATE = ("recovering", "user_erasing")
 
 
 class Operation(NamedTuple):

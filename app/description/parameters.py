@@ -23,7 +23,7 @@ from ..read.user_ranks import LIMIT_MAX as STANDINGS_MAX
 from ..webhooks.handlers import STATES
 from ..webhooks.webhook_registry import PAGE_MAX as DELIVERIES_MAX
 from ..write.acknowledgements import LEVELS
-from .schema import MOMENT, NUMBER, TEXT, Schema, list_of
+from .schema import INTEGER, MOMENT, NUMBER, TEXT, Schema, list_of
 
 
 class Parameter(NamedTuple):
@@ -35,7 +35,10 @@ class Parameter(NamedTuple):
     is_list: bool = False
 
     def body(self, name: str, place: str, *, required: bool = False) -> Schema:
-        """The Parameter Object. place: `path`, `query` or `header`."""
+        """The Parameter Object. place: `path`, `query` or `header`.
+
+        The schema has no default: generated clients would send it, and some parameters exclude others.
+        """
         comma = {"style": "form", "explode": False} if self.is_list else {}
         shown = {"schema": self.schema, "example": self.example}
         return {"name": name, "in": place, "description": self.about, "required": required, **comma, **shown}
@@ -43,17 +46,16 @@ class Parameter(NamedTuple):
 
 _ID: Schema = {"type": "string", "minLength": 1, "maxLength": 128}
 _LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": LABEL_CHARS_MAX}
-_FLAG: Schema = {"type": "boolean", "default": False}
+_FLAG: Schema = {"type": "boolean"}
 _CURSOR = Parameter("`next_cursor` of the page before; absent: the first page.", TEXT, "MjUgdmVyc3RhcHBlbg")
 
 
-def _int(low: int, high: int, *, default: int | None = None) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
-    return schema if default is None else {**schema, "default": default}
+def _int(low: int, high: int) -> Schema:
+    return {**INTEGER, "minimum": low, "maximum": high}
 
 
-def _limit(high: int, default: int = 100, *, low: int = 1) -> Parameter:
-    return Parameter(f"How many at most: {low} to {high}.", _int(low, high, default=default), min(default, high))
+def _limit(high: int, *, default: int = 100, low: int = 1) -> Parameter:
+    return Parameter(f"How many at most: {low} to {high}; absent: {default}.", _int(low, high), min(default, high))
 
 
 def _enum(*values: str) -> Schema:
@@ -72,7 +74,7 @@ PATH: dict[str, Parameter] = {
     "grant_id": Parameter("The grant's id: up to 128 bytes of UTF-8, percent-encoded.", _ID, "race-1061-verstappen"),
     "import_id": Parameter("A name for the import, of the client's choice.", _LABEL, "from-redis"),
     "position": Parameter("A place on the board; 1 is the first.", _int(1, 999_999_999), 1),
-    "percentile": Parameter("A percentile, from 0 to 100.", {"type": "number", "minimum": 0, "maximum": 100}, 90),
+    "percentile": Parameter("A percentile, from 0 to 100.", {**NUMBER, "minimum": 0, "maximum": 100}, 90),
     "score": Parameter("A score, with at most the namespace's scale of places.", NUMBER, 20),
 }
 #: `id` in a path, by what stands before it.
@@ -96,10 +98,10 @@ QUERY: dict[str, Parameter] = {
     "atomic": Parameter("All grants count, or none. Their namespaces are of one `group`.", _FLAG, True),
     "backfill": Parameter("Takes a `granted_at` however old, behind closed windows, too. Needs `admin`.", _FLAG, True),
     "band": Parameter("Only the namespaces in this band.", TEXT, "A"),
-    "bucket": Parameter("How long a bucket is.", {**_enum("hour", "day"), "default": "day"}, "day"),
+    "bucket": Parameter("How long a bucket is; absent: a day.", _enum("hour", "day"), "day"),
     "by": Parameter(
-        "Whether `since` and `until` are of `granted_at` or of the time of recording.",
-        {**_enum("granted", "recorded"), "default": "granted"},
+        "Whether `since` and `until` are of `granted_at`, as when absent, or of the time of recording.",
+        _enum("granted", "recorded"),
         "granted",
     ),
     "category": Parameter("The board of this category alone, where `category_boards` is on.", _LABEL, "red_bull"),
@@ -116,13 +118,11 @@ QUERY: dict[str, Parameter] = {
     "histogram": Parameter("Adds a histogram of so many bins.", _int(1, BINS_MAX), 10),
     "include": Parameter("More about each user.", list_of(_enum(*INCLUDES)), ["streak"], is_list=True),
     "interpolate": Parameter("Whether percentiles between two scores are interpolated.", _FLAG, True),
-    "limit": _limit(ROWS_MAX, 10),
+    "limit": _limit(ROWS_MAX, default=10),
     "max_score": Parameter("Only scores up to this one.", NUMBER, 400),
     "min_score": Parameter("Only scores from this one on.", NUMBER, 10),
-    "n": Parameter("How many.", _int(1, RANDOM_MAX, default=1), 2),
-    "offset": Parameter(
-        "How many rows to skip. `cursor` is exact while scores change.", _int(0, 999_999_999, default=0), 0
-    ),
+    "n": Parameter("How many; absent: 1.", _int(1, RANDOM_MAX), 2),
+    "offset": Parameter("How many rows to skip. `cursor` is exact while scores change.", _int(0, 999_999_999), 0),
     "percentiles": Parameter("Which percentiles; absent: 50, 90 and 99.", list_of(NUMBER), [25, 50, 75], is_list=True),
     "prefix": Parameter("Only namespaces whose names begin so.", TEXT, "f1-"),
     "q": Parameter(
@@ -130,7 +130,7 @@ QUERY: dict[str, Parameter] = {
         {"type": "string", "minLength": Q_CHARS_MIN, "maxLength": NAME_CHARS_MAX},
         "ver",
     ),
-    "radius": Parameter("Rows on each side of the user in `around`.", _int(0, RADIUS_MAX, default=5), 2),
+    "radius": Parameter("Rows on each side of the user in `around`; absent: 5.", _int(0, RADIUS_MAX), 2),
     "rank": Parameter("Adds `rank` and `previous_rank` to receipts.", _FLAG, True),
     "ranking": Parameter(
         "Ranks of ties: `competition` 1-2-2-4, `dense` 1-2-2-3, `ordinal` 1-2-3-4. Absent: the namespace's.",
@@ -160,21 +160,21 @@ QUERY: dict[str, Parameter] = {
         {**list_of(_ID), "maxItems": USERS_MAX},
         ["verstappen", "hamilton"],
     ),
-    "window": Parameter("A period or a window's own name.", {"type": "string", "default": "all"}, "all"),
+    "window": Parameter("A period or a window's own name; absent: `all`.", TEXT, "all"),
 }
 #: What a parameter is for one operation, where it is something else than for the others.
 OF_OPERATION: dict[tuple[str, str], Parameter] = {
     ("listGrants", "limit"): _limit(GRANTS_MAX),
     ("listUserGrants", "limit"): _limit(HISTORY_MAX),
-    ("explainScore", "limit"): _limit(HISTORY_MAX, HISTORY_MAX),
-    ("searchUsers", "limit"): _limit(MATCHES_MAX, 10),
+    ("explainScore", "limit"): _limit(HISTORY_MAX, default=HISTORY_MAX),
+    ("searchUsers", "limit"): _limit(MATCHES_MAX, default=10),
     ("getTrends", "limit"): _limit(TRENDS_MAX),
     ("listEvents", "limit"): _limit(EVENTS_MAX),
     ("listUserStandings", "limit"): _limit(STANDINGS_MAX),
     ("listWebhookDeliveries", "limit"): _limit(DELIVERIES_MAX),
     ("listKeys", "limit"): _limit(KEYS_MAX),
-    ("watchBoard", "limit"): _limit(TOP_MAX, 10),
-    ("watchBoard", "radius"): Parameter("Rows on each side.", _int(0, LIVE_RADIUS_MAX, default=5), 2),
+    ("watchBoard", "limit"): _limit(TOP_MAX, default=10),
+    ("watchBoard", "radius"): Parameter("Rows on each side; absent: 5.", _int(0, LIVE_RADIUS_MAX), 2),
     ("watchBoard", "user"): Parameter(
         f"Only these users, up to {LIVE_USERS_MAX}.", {**list_of(_ID), "maxItems": LIVE_USERS_MAX}, ["verstappen"]
     ),

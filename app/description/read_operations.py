@@ -1,6 +1,6 @@
 """Operations that read: by the name that generated clients call them by."""
 
-from .operation import BOARD, BODY, COMMON, INSIDE, SCORES, Operation
+from .operation import BOARD, BODY, COMMON, INSIDE, Operation
 
 READ_OPERATIONS: dict[str, Operation] = {
     "getBoard": Operation(
@@ -29,13 +29,13 @@ READ_OPERATIONS: dict[str, Operation] = {
         "Compare namespaces by their statistics",
         "The statistics of each namespace with a prefix, the highest mean first, with the percentile and the band of "
         "each mean among them.",
-        (*COMMON, "recovering"),
+        COMMON,
     ),
     "getManyBoardStats": Operation(
         "Boards",
         "The statistics of many boards",
         "Up to 100 boards, in the order of the request. A board that cannot be read has an `error` in its place.",
-        (*COMMON, *BODY, "recovering"),
+        (*COMMON, *BODY),
     ),
     "countBoardUsers": Operation(
         "Boards", "Count users by score", "How many users have a score between two bounds.", BOARD
@@ -65,7 +65,7 @@ READ_OPERATIONS: dict[str, Operation] = {
         "Boards",
         "Pages of many boards",
         "Up to 100 boards, in the order of the request. A board that cannot be read has an `error` in its place.",
-        (*COMMON, *BODY, "recovering"),
+        (*COMMON, *BODY),
     ),
     "rankUsers": Operation(
         "Boards",
@@ -74,7 +74,7 @@ READ_OPERATIONS: dict[str, Operation] = {
         (*BOARD, *BODY),
     ),
     "getTotals": Operation(
-        "Users", "What many users have", "The scores, grants and sums by label of up to 500 users.", (*SCORES, *BODY)
+        "Users", "What many users have", "The scores, grants and sums by label of up to 500 users.", (*INSIDE, *BODY)
     ),
     "searchUsers": Operation(
         "Users",
@@ -87,13 +87,13 @@ READ_OPERATIONS: dict[str, Operation] = {
         "What a user has, and where they stand",
         "The user's score, grants, sums by label, streak, and the rank on each current board. A key with `write` is "
         "also told the user's profile here and whether they are hidden.",
-        (*SCORES, "user_not_found"),
+        (*INSIDE, "user_not_found"),
     ),
     "listUserStandings": Operation(
         "Users",
         "Where a user stands everywhere",
         "The same of every namespace in which the user has a grant and which the caller may read.",
-        (*COMMON, "user_not_found", "recovering"),
+        (*COMMON, "user_not_found"),
     ),
     "getUserProfile": Operation(
         "Users",
@@ -105,19 +105,19 @@ READ_OPERATIONS: dict[str, Operation] = {
         "History",
         "Grants of a namespace",
         "Those in quarantine, those of one source, or those that count. With `Accept: text/csv` it answers a table.",
-        SCORES,
+        INSIDE,
     ),
     "getGrant": Operation(
         "History",
         "One grant",
         "A grant as it is now, with each of its revisions. A grant that was just sent is waited for, up to 2 s.",
-        (*SCORES, "grant_not_found"),
+        (*INSIDE, "grant_not_found"),
     ),
     "listUserGrants": Operation(
         "History",
         "A user's grants",
         "The latest `granted_at` first. With `Accept: text/csv` it answers a table.",
-        (*SCORES, "user_not_found"),
+        (*INSIDE, "user_not_found"),
     ),
     "explainScore": Operation(
         "History",
@@ -129,30 +129,30 @@ READ_OPERATIONS: dict[str, Operation] = {
         "History",
         "How much a user got",
         "How many grants of a user count between two moments, and their sum.",
-        (*SCORES, "user_not_found"),
+        (*INSIDE, "user_not_found"),
     ),
     "getNamespaceActivity": Operation(
-        "History", "How much all users got", "How many grants count between two moments, and their sum.", SCORES
+        "History", "How much all users got", "How many grants count between two moments, and their sum.", INSIDE
     ),
     "getManyUserActivity": Operation(
         "History",
         "How much many users got",
         "How many grants of each of up to 500 users count between two moments, and their sum.",
-        (*SCORES, *BODY),
+        (*INSIDE, *BODY),
     ),
     "getTrends": Operation(
         "History",
         "Hours or days, one by one",
         "Grants, their sum and mean, and how many users had one, for each hour or day that has any. `Lag-Seq` and "
         "`Link` are headers, because the body is a list.",
-        SCORES,
+        INSIDE,
     ),
     "listEvents": Operation(
         "History",
         "What happened",
         "Events, the earliest first: grants, corrections, closed windows, changes of rules and users. Ask again with "
         "`after` to go on, at the end of the stream too.",
-        SCORES,
+        INSIDE,
     ),
     "getNamespace": Operation(
         "Namespaces", "A namespace's rules", "Its rules, and when each of its boards begins again from zero.", INSIDE
@@ -162,11 +162,13 @@ READ_OPERATIONS: dict[str, Operation] = {
         "Namespaces that the caller may read",
         "Those that the key's scopes cover, and public ones; without a key the public ones alone.",
     ),
-    "getHealth": Operation("Health", "The process is up", "Asks no store. For the liveness probe.", ()),
+    "getHealth": Operation(
+        "Health", "The process is up", "Asks no store. For the liveness probe.", ("method_not_allowed",)
+    ),
     "getReadiness": Operation(
         "Health",
         "Writes are taken",
         "503 only where writes would be refused. `degraded` tells what else is amiss. For the readiness probe.",
-        (),
+        ("method_not_allowed",),
     ),
 }

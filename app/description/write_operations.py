@@ -1,29 +1,29 @@
 """Operations that change something: by the name that generated clients call them by."""
 
-from .operation import BODY, COMMON, INSIDE, SCORES, STATE, Operation
+from .operation import BODY, COMMON, INSIDE, Operation
 
 _GRANT_PROBLEMS = (
-    *SCORES,
+    *INSIDE,
     *BODY,
     *("grant_conflict", "namespace_frozen", "amount_scale", "amount_range", "score_overflow", "granted_at_range"),
     *("window_closed", "velocity", "quota_exceeded", "user_erasing"),
 )
 _CORRECTION_PROBLEMS = (
-    *SCORES,
+    *INSIDE,
     *("grant_not_found", "grant_conflict", "namespace_frozen", "revision_conflict", "user_erased", "score_overflow"),
     "user_erasing",
 )
 _EDIT_PROBLEMS = (*_CORRECTION_PROBLEMS, *BODY, "amount_scale", "amount_range", "granted_at_range")
-_KEY_PROBLEMS = (*COMMON, "recovering")
+_KEY_PROBLEMS = COMMON
 _WEBHOOK_PROBLEMS = (*COMMON, "webhook_not_found")
 
 WRITE_OPERATIONS: dict[str, Operation] = {
     "createGrants": Operation(
         "Grants",
         "Grant points",
-        "One grant, an array of up to 1,000, or a grant a line (`application/x-ndjson`, up to 10,000). Choose a "
-        "`grant_id` that your own retry will choose again: the same grant counts once. A 2xx means that it is on disk. "
-        "Of a batch each grant counts or is refused by itself.",
+        "One grant, an array of up to 1,000, or with `Content-Type: application/x-ndjson` a grant a line, up to "
+        "10,000. Choose a `grant_id` that your own retry will choose again: the same grant counts once. A 2xx means "
+        "that it is on disk. Of a batch each grant counts or is refused by itself.",
         _GRANT_PROBLEMS,
     ),
     "createGrantsAcrossNamespaces": Operation(
@@ -62,14 +62,14 @@ WRITE_OPERATIONS: dict[str, Operation] = {
         "Create or change a namespace",
         "Replaces all rules: a rule that is absent gets its default. What recorded scores mean is locked once the "
         "namespace holds grants.",
-        (*INSIDE, *BODY, "rule_locked", "quota_exceeded", "recovering"),
+        (*INSIDE, *BODY, "rule_locked", "quota_exceeded"),
         needs_body=False,
     ),
     "deleteNamespace": Operation(
         "Namespaces",
         "Delete a namespace",
         "Deletes its boards. The ledger keeps its rows, and the name can be used again, from zero.",
-        (*INSIDE, "recovering"),
+        INSIDE,
     ),
     "putImportLease": Operation(
         "Namespaces",
@@ -85,43 +85,43 @@ WRITE_OPERATIONS: dict[str, Operation] = {
         "What a user is called in a namespace",
         "Name, picture and opt-out for the boards of this namespace alone. Where a name or picture is null, the one of "
         "the whole deployment is shown.",
-        (*INSIDE, *BODY, *STATE),
+        (*INSIDE, *BODY, "user_erasing"),
     ),
     "hideUserInNamespace": Operation(
         "Users",
         "Take a user off the boards of a namespace",
         "The score is kept, and the ranks close up. 202: it is recorded, and some boards follow.",
-        (*INSIDE, *STATE),
+        (*INSIDE, "user_erasing"),
     ),
     "unhideUserInNamespace": Operation(
         "Users",
         "Show a user on the boards of a namespace again",
         "Unless the user opted out there, or is hidden in the whole deployment.",
-        (*INSIDE, *STATE, "user_not_found"),
+        (*INSIDE, "user_erasing", "user_not_found"),
     ),
     "putUserProfile": Operation(
         "Users",
         "Replace a user's profile",
         "Name, picture, time zone and opt-out in the whole deployment. An absent field takes its default.",
-        (*COMMON, *BODY, *STATE),
+        (*COMMON, *BODY, "user_erasing"),
     ),
     "eraseUser": Operation(
         "Users",
         "Erase a user",
         "Their name leaves every board, list and export; the ledger keeps entries without a name. 202: it goes on.",
-        (*COMMON, *STATE, "user_not_found"),
+        (*COMMON, "user_erasing", "user_not_found"),
     ),
     "hideUser": Operation(
         "Users",
         "Take a user off every board",
         "The scores are kept, and the ranks close up. 202: it is recorded, and some boards follow.",
-        (*COMMON, *STATE),
+        (*COMMON, "user_erasing"),
     ),
     "unhideUser": Operation(
         "Users",
         "Show a user on the boards again",
         "Unless the user opted out, or is hidden in a namespace.",
-        (*COMMON, *STATE, "user_not_found"),
+        (*COMMON, "user_erasing", "user_not_found"),
     ),
     "listWebhooks": Operation(
         "Webhooks", "Webhooks", "Those whose namespaces the key covers, without their secrets.", COMMON
@@ -131,7 +131,7 @@ WRITE_OPERATIONS: dict[str, Operation] = {
         "Webhooks",
         "Have events sent to a URL",
         "Creates or replaces a webhook. A new one has a `secret` in the answer, which is shown once.",
-        (*COMMON, *BODY, "webhook_conflict", "not_configured"),
+        (*COMMON, *BODY, "webhook_conflict", "not_configured", "quota_exceeded"),
     ),
     "deleteWebhook": Operation("Webhooks", "Delete a webhook", "Nothing more is sent.", _WEBHOOK_PROBLEMS),
     "listWebhookDeliveries": Operation(
@@ -157,7 +157,7 @@ WRITE_OPERATIONS: dict[str, Operation] = {
         "Access",
         "Make an API key",
         "The key is in the answer, which is shown once. 202: it is recorded, and some servers learn of it later.",
-        (*_KEY_PROBLEMS, *BODY),
+        (*_KEY_PROBLEMS, *BODY, "quota_exceeded"),
     ),
     "revokeKey": Operation(
         "Access",

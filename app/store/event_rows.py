@@ -1,5 +1,6 @@
 """Events out of rows of the ledger and of the audit."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -51,6 +52,10 @@ def ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     return kind(**fields)
 
 
+#: Times in the bodies of the audit. They are texts there, some with an offset, and clients get them in UTC.
+_TIMES = {"as_of", "starts", "ends"}
+
+
 def audit_event(namespace: Namespace, row: asyncpg.Record) -> AuditEvent:
     """An event of the audit, from its row."""
     body = msgspec.json.decode(row["body"], type=dict[str, Any])
@@ -58,4 +63,6 @@ def audit_event(namespace: Namespace, row: asyncpg.Record) -> AuditEvent:
         body["user_id"] = visible_name(row["user"])
     if "change" in body:
         body["change"] = namespace.number(body["change"])
+    for name in _TIMES & body.keys():
+        body[name] = None if body[name] is None else datetime.fromisoformat(body[name]).astimezone(UTC)
     return OF_AUDIT[row["type"]](at=row["at"], actor=row["actor"], audit_id=row["id"], **body)

@@ -14,6 +14,7 @@ import pytest
 
 from app.embedded import free_port
 from tests.conftest import NO_TLS, running_stack
+from tests.support.checked_client import checked_client
 from tests.support.fault_isolation import Isolation, isolation
 from tests.support.raw_clients import Raw
 from tests.support.waits import until
@@ -31,7 +32,7 @@ class Short:
     def client(self, key: str | None = None) -> httpx.Client:
         """A client of a key, an admin's without one, with a connection of its own."""
         headers = {"authorization": f"Bearer {key or self.key}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, verify=NO_TLS)
+        return checked_client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, verify=NO_TLS)
 
     def raw(self, receive_bytes: int | None = None) -> Raw:
         """A connection for anything."""

@@ -70,6 +70,7 @@ def test_each_phase_is_told(space: Space, tmp_path: Path) -> None:
     assert (live["phase"], live["cut_over_at"], live["cut_over_by"]) == ("live", over["at"], "cli")
     assert (live["cut_over_epoch"], live["cut_over_seq"]) == (over["epoch"], over["seq"])
     assert live["cut_back_at"] is None
+    assert over["as_of"].endswith("Z"), "as every time that a client reads"
 
     assert run(space, "cutover", "--back") == 0
     back = move_of(space) or {}

@@ -128,6 +128,33 @@ def test_schemas_have_the_forms_that_generators_read() -> None:
     assert hard(WHOLE["components"]["schemas"]) == []
 
 
+def test_names_of_schemas_give_no_name_twice_in_go() -> None:
+    """Its generator makes a function `NewX` for each X, and its words are without case."""
+    names = list(WHOLE["components"]["schemas"])
+    assert len({name.lower() for name in names}) == len(names)
+    assert [name for name in names if f"New{name}" in names] == []
+
+
+def test_numbers_have_room_and_nothing_has_a_default_to_send() -> None:
+    """Without a format a generator takes 32 bits. A default makes clients send what the server may refuse beside
+    another parameter, or ask for a value that may be absent."""
+
+    def faults(node: Any) -> list[str]:
+        if isinstance(node, list):
+            return [fault for part in node for fault in faults(part)]
+        if not isinstance(node, dict):
+            return []
+        kinds = node.get("type", ())
+        is_short = not {"integer", "number"}.isdisjoint([kinds] if isinstance(kinds, str) else kinds)
+        here = ["default"] if "default" in node else []
+        here += [str(node)] if is_short and node.get("format") not in ("int64", "double") else []
+        return here + [fault for part in node.values() for fault in faults(part)]
+
+    schemas = [WHOLE["components"]["schemas"]]
+    schemas += [one["schema"] for name in NAMES for one in operation_of(name)["parameters"]]
+    assert faults(schemas) == []
+
+
 def answer(method: str, path: str, status: int, body: Any, media: str = "application/json") -> httpx.Response:
     request = httpx.Request(method, f"http://test{path}")
     headers = {"content-type": media}

@@ -2,11 +2,15 @@
 import '/clients/leader-board.js';
 import { loadWords } from '/clients/words.js';
 import { BoardList } from './board_list.js';
+import { periodOf } from './calendar.js';
 import { Drawer } from './drawer.js';
 import { Share } from './share.js';
 
 const $ = (id) => document.getElementById(id);
 const USUAL = ['all', 'month', 'week', 'day'];
+/** How far back the arrows beside the ranks look. */
+const DAYS = '24h 1h 10m';
+const COMPARED = { all: DAYS, year: `7d ${DAYS}`, quarter: `7d ${DAYS}`, month: DAYS, week: DAYS, day: '1h 10m', hour: '10m', season: DAYS };
 const LIMITS = [10, 25, 50, 100];
 
 const element = $('leader-board');
@@ -95,8 +99,17 @@ function follow() {
   $('meta').textContent = '';
   if (!namespace) return;
   history.replaceState(null, '', link(chosen));
-  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit, around })) element.setAttribute(name, value);
+  const compare = COMPARED[periodOf(window)] ?? '';
+  const radius = Math.min(25, (limit - 1) >> 1); // As many rows as the top has.
+  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit, around, radius, compare })) element.setAttribute(name, value);
   $('top').hidden = !around;
+  announce();
+}
+
+// What else is on the page follows the choice by `page-choice`, and changes it by `page-pick`, with what is to be different.
+function announce() {
+  if (!chosen?.namespace) return;
+  document.dispatchEvent(new CustomEvent('page-choice', { detail: { ...chosen, token, words, element } }));
 }
 
 // ---- The text above the board, and what may be done about its state.
@@ -153,6 +166,7 @@ function useKey(key) {
   $('key-dialog').close();
   $('meta').textContent = '';
   element.token = key;
+  announce();
   tell({ name: 'connecting', code: '' });
   list.begin(key);
 }
@@ -168,6 +182,7 @@ async function begin() {
   useKey(token);
 }
 
+document.addEventListener('page-pick', ({ detail }) => pick(detail));
 $('namespace').onchange = () => pick({ namespace: { name: $('namespace').value }, around: '' });
 $('namespace').onfocus = () => list.refresh();
 $('top').onclick = () => pick({ around: '' });

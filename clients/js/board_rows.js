@@ -25,8 +25,11 @@ export class BoardRows {
     this.#body.replaceChildren();
   }
 
-  /** entries: by position; rules: the namespace's, as far as they are known. marked: a user whose row stands out, or null. */
-  draw(entries, { scale, order }, words, marked = null) {
+  /**
+   * entries: by position; rules: the namespace's, as far as they are known; marked: a user whose row stands out; changeOf:
+   * how far an entry's user has moved, as RankChanges has it.
+   */
+  draw(entries, { scale, order }, words, { marked, isCompared = false, changeOf = () => undefined } = {}) {
     const users = entries.map((entry) => entry.user_id);
     const isSameOrder = this.#order.length === users.length && users.every((user, i) => user === this.#order[i]);
     const before = isSameOrder || matchMedia(CALM).matches ? null : this.#places();
@@ -43,13 +46,15 @@ export class BoardRows {
       const points = words.score(entry.score, scale);
       longest = Math.max(longest, points.length);
       const gain = update(row, entry, points, words);
-      row.element.ariaCurrent = entry.user_id === marked ? 'true' : null;
       if (gain) showGain(row, words.score(Math.abs(gain), scale), gain > 0, order !== 'asc');
       setPart(row, partOf(entry.score));
+      row.element.ariaCurrent = entry.user_id === marked ? 'true' : null;
+      showChange(row.change, changeOf(entry), words);
       const there = this.#body.children[index];
       if (there !== row.element) this.#body.insertBefore(row.element, there ?? null);
     });
     this.#order = users;
+    setData(this.#body, 'compared', isCompared);
     setData(this.#body, 'long', longest > SCORE_CHARS);
     if (before) this.#move(before);
   }
@@ -137,14 +142,15 @@ function hueOf(user) {
 function makeRow(onOpen) {
   const cell = (name, ...inside) => make('td', { className: name, role: 'cell' }, ...inside);
   const [place, face, name] = [make('span', { part: 'rank' }), make('span', { className: 'face', part: 'face' }), make('bdi', { className: 'name', part: 'name' })];
+  const change = make('span', { className: 'change', part: 'change' });
   const [gain, score] = [make('span', { className: 'gain', part: 'gain' }), make('span', { className: 'score', part: 'score' })];
   for (const mark of [face, gain]) mark.ariaHidden = 'true';
   const button = onOpen && make('button', { className: 'open', part: 'open', type: 'button', onclick: onOpen, ariaHasPopup: 'dialog' }, name);
-  const player = cell('player', face, button ?? name);
+  const player = cell('player', change, face, button ?? name);
   // What lights up and what grows are layers of their own: a change of them paints nothing anew.
   const [bar, flash] = [make('span', { className: 'bar', part: 'bar' }), make('span', { className: 'flash' })];
   const element = make('tr', { part: 'row', role: 'row' }, cell('rank', flash, bar, place), player, cell('points', score, gain));
-  return { element, place, face, name, gain, score: 0, points: score, player, bar, flash, part: 0 };
+  return { element, place, change, face, name, gain, score: 0, points: score, player, bar, flash, part: 0 };
 }
 
 function make(tag, { part, ...properties }, ...children) {
@@ -194,6 +200,19 @@ function portrait(name, avatar) {
   const image = Object.assign(new Image(), { alt: '', loading: 'lazy', referrerPolicy: 'no-referrer', src: avatar });
   image.onerror = () => image.replaceWith(initial);
   return image;
+}
+
+/** ▲2, ▼1 or new: the form says it without colours, and a text to those who hear it. */
+function showChange(element, change, words) {
+  const way = change === undefined || change.by === 0 ? '' : change.by === null ? 'new' : change.by > 0 ? 'up' : 'down';
+  const n = Math.abs(change?.by ?? 0);
+  setText(element, { '': '', new: words.say('change.new'), up: `▲${words.count(n)}`, down: `▼${words.count(n)}` }[way]);
+  element.dataset.way = way;
+  const label = way && words.say(`change.${way}Since`, { n, time: words.moment(change.since) });
+  if (element.title === label) return;
+  element.title = label;
+  element.role = way ? 'img' : null;
+  element.ariaLabel = label || null;
 }
 
 function showGain(row, amount, isUp, isUpGood) {

@@ -47,13 +47,18 @@ tbody tr {
   display: inline-grid; place-items: center; min-width: min(2.1em, var(--lb-row) - .35em); height: min(2.1em, var(--lb-row) - .35em); padding: 0 .3em; border-radius: 99px; font-weight: 600;
   color: var(--lb-soft);
 }
-tr[data-rank="1"] { --lb-tint: var(--leader-board-gold, light-dark(#e0ab22, #f5c451)); }
-tr[data-rank="2"] { --lb-tint: var(--leader-board-silver, light-dark(#aab7c8, #c2cede)); }
-tr[data-rank="3"] { --lb-tint: var(--leader-board-bronze, light-dark(#d98f5f, #de9a6a)); }
+tr[data-rank="1"] { --lb-tint: var(--leader-board-gold, light-dark(#b98a0a, #f5c451)); }
+tr[data-rank="2"] { --lb-tint: var(--leader-board-silver, light-dark(#8592a6, #c2cede)); }
+tr[data-rank="3"] { --lb-tint: var(--leader-board-bronze, light-dark(#c67a45, #de9a6a)); }
 tr:is([data-rank="1"], [data-rank="2"], [data-rank="3"]) .rank span:last-child { background: var(--lb-tint); color: #1a1406; font-weight: 700; }
 tr[aria-current] { outline: 2px solid var(--lb-accent); outline-offset: -2px; z-index: 1; }
 tr[aria-current] .name { font-weight: 700; }
 .player { display: flex; align-items: center; gap: .8em; min-width: 0; }
+.change { display: none; flex: none; width: 3.1em; margin-inline-end: -.6em; font-size: .78em; font-weight: 600; line-height: 1.2; color: var(--lb-soft); }
+tbody[data-compared=true] .change { display: block; }
+.change[data-way=up] { color: var(--lb-good); }
+.change[data-way=down] { color: var(--lb-bad); }
+.change[data-way=new] { font-size: .7em; width: 3.45em; }
 .face {
   flex: none; --lb-face: min(2.3em, var(--lb-row) - .35em);
   display: grid; place-items: center; width: var(--lb-face); height: var(--lb-face); border-radius: 50%; overflow: hidden;
@@ -99,6 +104,7 @@ tr[data-concealed] :is(.player, .points, .bar) { visibility: hidden; }
 @container (max-width: 35em) {
   tr { grid-template-columns: 2.9em minmax(0, 1fr) auto; padding: 0 .9em; }
   .player { gap: .6em; }
+  .change { width: 2.5em; margin-inline-end: -.5em; }
   .face { --lb-face: 2em; font-size: .9em; }
   /* Below the score, where no name is. */
   .points { position: relative; height: 100%; padding-inline-end: .6em; }

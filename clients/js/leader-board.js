@@ -6,6 +6,7 @@ import { BoardRows, MOVE_MS } from './board_rows.js';
 import { stateOf } from './board_state.js';
 import { STYLE } from './board_style.js';
 import { Leaderboard } from './live.js';
+import { RankChanges, readDurations } from './rank_changes.js';
 import { loadWords } from './words.js';
 
 /** Rows of a view: as many as the server sends. */
@@ -34,7 +35,9 @@ const MARKUP = `
 </div>`;
 
 export class LeaderBoard extends HTMLElement {
-  static observedAttributes = ['src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'token', 'lang', 'frozen', 'concealed'];
+  static observedAttributes = [
+    'src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'compare', 'token', 'lang', 'frozen', 'concealed',
+  ];
 
   #root = this.attachShadow({ mode: 'open' });
   #rows = null;
@@ -52,6 +55,7 @@ export class LeaderBoard extends HTMLElement {
   #drawn = ''; // The board whose rows are on the page.
   #leader = null;
   #announcedAt = -Infinity;
+  #changes = new RankChanges(() => this.#redraw());
   #frame = 0;
   #timer = 0;
   #drawnAt = -Infinity;
@@ -148,7 +152,8 @@ export class LeaderBoard extends HTMLElement {
 
   #follow() {
     const view = this.#view();
-    const followed = JSON.stringify([this.getAttribute('src'), view]);
+    const compare = readDurations(this.getAttribute('compare'));
+    const followed = JSON.stringify([this.getAttribute('src'), view, compare]);
     if (this.hasAttribute('frozen') && this.#frozen === followed) return undefined; // What is drawn stays.
     this.#frozen = '';
     if (this.#live && followed === this.#followed) return;
@@ -156,6 +161,7 @@ export class LeaderBoard extends HTMLElement {
     this.#followed = followed;
     this.#subscription?.unsubscribe();
     this.#subscription = null;
+    this.#changes.end();
     this.#state = { name: '', code: '' };
     this.#reserve(view);
     this.#clear();
@@ -163,6 +169,7 @@ export class LeaderBoard extends HTMLElement {
     this.#connect();
     this.#subscription = this.#live.subscribe({ ...view, onState: () => this.#tell() }, () => this.#schedule());
     this.#askRules(view.namespace);
+    if (compare.length) this.#changes.begin((since) => this.#compare(view, since), compare);
     return this.#tell();
   }
 
@@ -196,6 +203,7 @@ export class LeaderBoard extends HTMLElement {
     const live = this.#live;
     this.#live = this.#client = this.#subscription = null;
     this.#followed = '';
+    this.#changes.end();
     live?.close();
   }
 
@@ -210,6 +218,13 @@ export class LeaderBoard extends HTMLElement {
     if (!answer) return;
     this.#rules = answer.namespaces.find((one) => one.name === name) ?? null;
     this.#redraw();
+  }
+
+  /** The board with the change of each rank since a moment; null while it is not live. */
+  async #compare({ namespace, window, category, view }, since) {
+    if (this.#state.name !== 'live') return null;
+    const part = view.kind === 'around' ? { around: view.user, radius: view.radius } : { limit: view.limit };
+    return this.#client.board(namespace, window, { ...part, category, compare_to: since }, { retry: false });
   }
 
   // What is shown.
@@ -257,7 +272,9 @@ export class LeaderBoard extends HTMLElement {
     this.#find('board').ariaLabel = rules.display_name || this.getAttribute('namespace');
     if (board.entries.length) this.#note('', '');
     else this.#note(this.#words.say('emptyTitle'), this.#words.say('emptyHint'));
-    this.#rows.draw(board.entries, rules, this.#words, this.getAttribute('around'));
+    this.#changes.look(board);
+    const [marked, isCompared] = [this.getAttribute('around'), readDurations(this.getAttribute('compare')).length > 0];
+    this.#rows.draw(board.entries, rules, this.#words, { marked, isCompared, changeOf: (entry) => this.#changes.of(entry) });
     this.#rows.conceal(this.#number('concealed', 0, LIMIT_MAX));
     this.#root.querySelector('.foot span').textContent = this.#words.say('updated', { time: this.#words.time(new Date()) });
     this.#announce(board.entries[0], rules);

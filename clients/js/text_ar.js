@@ -17,6 +17,9 @@ export default {
   noBoardHint: 'ستظهر هنا حالما تتوفر.',
   away: 'الخادم لا يستجيب',
   awayHint: 'تُعاد المحاولة تلقائيًا.',
+  change: {
+    new: 'جديد', upSince: 'صعد {n} منذ {time}', downSince: 'هبط {n} منذ {time}', newSince: 'جديد على اللوحة منذ {time}',
+  },
   periods: { all: 'كل الوقت', year: 'السنة', quarter: 'الربع', month: 'الشهر', week: 'الأسبوع', day: 'اليوم', hour: 'الساعة' },
   states: {
     connecting: 'جارٍ الاتصال', live: 'مباشر', stale: 'غير محدّث', reconnecting: 'إعادة الاتصال', absent: 'في الانتظار',

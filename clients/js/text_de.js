@@ -17,6 +17,9 @@ export default {
   noBoardHint: 'Es erscheint hier, sobald es eines gibt.',
   away: 'Der Server antwortet nicht',
   awayHint: 'Es wird von selbst weiter versucht.',
+  change: {
+    new: 'neu', upSince: '{n} höher als am {time}', downSince: '{n} tiefer als am {time}', newSince: 'neu auf dem Board seit {time}',
+  },
   periods: { all: 'Gesamt', year: 'Jahr', quarter: 'Quartal', month: 'Monat', week: 'Woche', day: 'Tag', hour: 'Stunde' },
   states: {
     connecting: 'Verbindet', live: 'Live', stale: 'Nicht aktuell', reconnecting: 'Verbindet neu', absent: 'Wartet',

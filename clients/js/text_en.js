@@ -17,6 +17,9 @@ export default {
   noBoardHint: 'One appears here as soon as there is one.',
   away: 'The server does not answer',
   awayHint: 'Trying again by itself.',
+  change: {
+    new: 'new', upSince: 'up {n} since {time}', downSince: 'down {n} since {time}', newSince: 'new on this board since {time}',
+  },
   periods: { all: 'All time', year: 'Year', quarter: 'Quarter', month: 'Month', week: 'Week', day: 'Day', hour: 'Hour' },
   states: {
     connecting: 'Connecting', live: 'Live', stale: 'Not up to date', reconnecting: 'Reconnecting', absent: 'Waiting',

@@ -4,7 +4,9 @@ import { loadWords } from '/clients/words.js';
 import { BoardList } from './board_list.js';
 import { periodOf } from './calendar.js';
 import { Drawer } from './drawer.js';
+import { Search } from './search.js';
 import { Share } from './share.js';
+import { Switch, isOver } from './switch.js';
 
 const $ = (id) => document.getElementById(id);
 const USUAL = ['all', 'month', 'week', 'day'];
@@ -17,8 +19,10 @@ const element = $('leader-board');
 const list = new BoardList({ onList, onRefusal: refuse, onAbsence });
 const drawer = new Drawer($('drawer'), { onAround: (around) => pick({ around }) });
 const share = new Share($('share'));
+const search = new Search($, (around) => pick({ around }));
+const windowSwitch = new Switch($, pick);
 let words = null;
-let chosen = null; // {namespace, window, limit, around}
+let chosen = null; // {namespace, window, limit, around, category}
 let isRefused = false; // The key, by the list.
 let token = '';
 try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbidden here. */ }
@@ -26,8 +30,9 @@ try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbi
 // ---- The choice: it is in the address, so that it can be sent to others, and the way back works.
 
 function read() {
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   let parts = [];
-  try { parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent); } catch { /* Not an address of ours. */ }
+  try { parts = path.split('/').map(decodeURIComponent); } catch { /* Not an address of ours. */ }
   const [name = '', window = '', limit, around = ''] = parts;
   const listed = list.boards.find((namespace) => namespace.name === name);
   // A namespace that is not listed may exist: private, or made a moment ago. The server knows.
@@ -37,12 +42,13 @@ function read() {
     window: /^[A-Za-z0-9:._-]{1,80}$/.test(window) ? window : 'all',
     limit: LIMITS.includes(Number(limit)) ? Number(limit) : LIMITS[0],
     around, // A user: their neighbours in place of the top.
+    category: new URLSearchParams(query).get('category')?.slice(0, 64) ?? '',
   };
 }
 
-function link({ namespace, window, limit, around }) {
+function link({ namespace, window, limit, around, category }) {
   const rest = around ? `/${limit}/${encodeURIComponent(around)}` : limit === LIMITS[0] ? '' : `/${limit}`;
-  return `#/${namespace.name}/${window}${rest}`;
+  return `#/${namespace.name}/${window}${rest}${category && `?category=${encodeURIComponent(category)}`}`;
 }
 
 function pick(change) {
@@ -64,13 +70,17 @@ function offer() {
   const closed = ` · ${words.say('page.isPrivate')}`;
   const options = boards.map((board) => [label(board) + (board.visibility === 'private' ? closed : ''), board.name]);
   fill($('namespace'), options, () => options.map((option) => new Option(...option)));
-  const windows = namespace.periods.includes(window) ? namespace.periods : [...namespace.periods, window];
+  const period = periodOf(window);
+  const isUsual = period === 'season' || namespace.periods.includes(period);
+  const windows = isUsual ? namespace.periods : [...namespace.periods, window];
   fill($('windows'), windows, () => [$('windows').firstElementChild, ...windows.map(segment)]);
-  for (const input of $('windows').querySelectorAll('input')) input.checked = input.value === window;
+  for (const input of $('windows').querySelectorAll('input')) input.checked = input.value === window || input.value === period;
   $('namespace').value = namespace.name;
   $('limit').value = limit;
   $('title').textContent = $('title').title = label(namespace);
   document.title = `${label(namespace)} · ${words.window(window)}`;
+  windowSwitch.choose({ ...chosen, token, words });
+  search.choose({ ...chosen, token, words });
   element.rules = namespace;
 }
 
@@ -86,7 +96,7 @@ function fill(control, content, make) {
 
 function segment(window) {
   const [box, input, text] = ['label', 'input', 'span'].map((tag) => document.createElement(tag));
-  Object.assign(input, { type: 'radio', name: 'window', value: window, onchange: () => pick({ window }) });
+  Object.assign(input, { type: 'radio', name: 'window', value: window, onchange: () => pick({ window }), onclick: () => pick({ window }) });
   text.textContent = box.title = words.window(window);
   text.dir = 'auto';
   box.append(input, text);
@@ -95,13 +105,17 @@ function segment(window) {
 
 function follow() {
   offer();
-  const { namespace, window, limit, around } = chosen;
+  const { namespace, window, limit, around, category } = chosen;
   $('meta').textContent = '';
   if (!namespace) return;
   history.replaceState(null, '', link(chosen));
-  const compare = COMPARED[periodOf(window)] ?? '';
+  const isPast = isOver(window, namespace);
+  const compare = isPast ? '' : COMPARED[periodOf(window)] ?? '';
   const radius = Math.min(25, (limit - 1) >> 1); // As many rows as the top has.
-  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit, around, radius, compare })) element.setAttribute(name, value);
+  element.toggleAttribute('frozen', isPast); // It is read once.
+  for (const [name, value] of Object.entries({ namespace: namespace.name, window, limit, around, radius, category, compare })) {
+    element.setAttribute(name, value);
+  }
   $('top').hidden = !around;
   announce();
 }
@@ -119,8 +133,8 @@ function tell({ name, code }) {
   const isKeyWrong = code === 'close_4001';
   const [title, reason] = $('state').children;
   $('state').dataset.state = name;
-  title.textContent = words.say(`states.${name}`);
-  reason.textContent = reason.title = name === 'live' || name === 'idle' ? '' : words.problem(code);
+  title.textContent = words.say(name === 'frozen' ? 'when.over' : `states.${name}`);
+  reason.textContent = reason.title = ['live', 'idle', 'frozen'].includes(name) ? '' : words.problem(code);
   $('key-open').textContent = words.say(`page.${!token ? 'useKey' : isKeyWrong ? 'wrongKey' : 'keyInUse'}`);
   const mayTry = name === 'stopped' && !isKeyWrong && code !== 'close_4003';
   offerAct(name, code, mayTry);
@@ -145,6 +159,7 @@ function refuse() {
 element.addEventListener('leaderboard-state', ({ detail }) => words && tell(detail));
 element.addEventListener('leaderboard-draw', ({ detail: { board } }) => {
   $('meta').textContent = `${words.say('players', { n: board.total })} · ${words.span(board, chosen.namespace)}`;
+  windowSwitch.draw(board);
 });
 
 element.addEventListener('leaderboard-open', ({ detail: { entry } }) => {
@@ -174,16 +189,16 @@ function useKey(key) {
 async function begin() {
   words = await loadWords([new URLSearchParams(location.search).get('lang') ?? '', ...navigator.languages]);
   Object.assign(document.documentElement, { lang: words.locale, dir: words.direction });
-  for (const text of document.querySelectorAll('[data-text]')) {
-    const path = text.dataset.text;
-    text.textContent = words.say(path.includes('.') ? path : `page.${path}`);
-  }
+  const say = (path) => words.say(path.includes('.') ? path : `page.${path}`);
+  for (const part of document.querySelectorAll('[data-text]')) part.textContent = say(part.dataset.text);
+  for (const part of document.querySelectorAll('[data-label]')) part.ariaLabel = say(part.dataset.label);
+  for (const part of document.querySelectorAll('[data-hint]')) part.placeholder = say(part.dataset.hint);
   $('limit').replaceChildren(...LIMITS.map((n) => new Option(words.say('page.top', { n }), n)));
   useKey(token);
 }
 
 document.addEventListener('page-pick', ({ detail }) => pick(detail));
-$('namespace').onchange = () => pick({ namespace: { name: $('namespace').value }, around: '' });
+$('namespace').onchange = () => pick({ namespace: { name: $('namespace').value }, around: '', category: '', ...(periodOf(chosen.window) === 'season' && { window: 'all' }) });
 $('namespace').onfocus = () => list.refresh();
 $('top').onclick = () => pick({ around: '' });
 $('limit').onchange = () => pick({ limit: Number($('limit').value) });

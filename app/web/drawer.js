@@ -2,10 +2,12 @@
 import { Leaderboard } from '/clients/live.js';
 
 const GRANTS = 20; // A page of them.
+const REFRESH_MS = 15_000; // While it is open and looked at.
 
 export class Drawer {
   #dialog;
   #owner;
+  #timer = 0;
   #question = null; // {client, entry, namespace, window, words}: what is shown; another one has other answers.
 
   /** owner: onAround(user) when their neighbours are asked for. */
@@ -14,7 +16,10 @@ export class Drawer {
     this.#owner = owner;
     this.#find('close').onclick = () => dialog.close();
     dialog.onclick = (event) => event.target === dialog && dialog.close(); // Beside it.
-    dialog.onclose = () => { this.#question = null; };
+    dialog.onclose = () => {
+      this.#question = null;
+      clearInterval(this.#timer);
+    };
   }
 
   open(entry, { namespace, window, token, words }) {
@@ -33,6 +38,14 @@ export class Drawer {
     this.#find('title').focus();
     this.#showRanks(question);
     this.#showGrants(question);
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => document.hidden || this.#refresh(question), REFRESH_MS);
+  }
+
+  #refresh(question) {
+    this.#showRanks(question);
+    // Whoever has turned pages reads on in the list as it was.
+    if (question.token && !question.hasTurned) this.#showGrants(question);
   }
 
   async #showRanks(question) {
@@ -56,9 +69,13 @@ export class Drawer {
     const { client, namespace, window, entry, words, token } = question;
     const note = this.#find('note');
     if (!token) return void (note.textContent = words.say('page.reasonsNeedKey'));
-    this.#find('more').hidden = true;
+    if (cursor) {
+      question.hasTurned = true;
+      this.#find('more').hidden = true;
+    }
     const page = await this.#ask(question, client.explain(namespace.name, entry.user_id, { window, cursor, limit: GRANTS }));
-    if (!page) return undefined;
+    if (!page || (!cursor && question.hasTurned)) return undefined;
+    if (!cursor) this.#find('grants').replaceChildren();
     this.#find('grants').append(...page.grants.map((grant) => {
       const why = [grant.source, grant.action, grant.category].filter(Boolean).join(' · ') || grant.grant_id;
       const when = element('small', words.moment(grant.granted_at));

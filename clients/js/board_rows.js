@@ -207,7 +207,7 @@ function showChange(element, change, words) {
   const way = change === undefined || change.by === 0 ? '' : change.by === null ? 'new' : change.by > 0 ? 'up' : 'down';
   const n = Math.abs(change?.by ?? 0);
   setText(element, { '': '', new: words.say('change.new'), up: `▲${words.count(n)}`, down: `▼${words.count(n)}` }[way]);
-  element.dataset.way = way;
+  setData(element, 'way', way);
   const label = way && words.say(`change.${way}Since`, { n, time: words.moment(change.since) });
   if (element.title === label) return;
   element.title = label;

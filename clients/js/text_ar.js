@@ -48,6 +48,7 @@ export default {
     namespace_not_found: 'لا توجد لوحة كهذه',
     board_not_found: 'لا توجد فترة كهذه في هذه اللوحة',
     token_unavailable: 'لا يوجد رمز لهذه اللوحة',
+    user_not_found: 'هذا اللاعب ليس على هذه اللوحة',
     other: 'رفض الخادم: {code}',
   },
   wall: {
@@ -57,6 +58,14 @@ export default {
     isApiKey: 'يحتوي هذا العنوان على مفتاح API',
     apiKeyHint: 'كل من يرى الشاشة يستطيع قراءة عنوانها. استخدم رمز عميل بدلا منه، وألغِ المفتاح.',
     noBoard: 'لا يذكر هذا العنوان أي لوحة',
+  },
+  when: {
+    season: 'الموسم', category: 'الفئة', categories: 'كل الفئات', earlier: 'أقدم', later: 'أحدث', ends: 'ينتهي {time}',
+    over: 'انتهى', final: 'نهائي', next: 'يبدأ التالي', finalHint: 'لم تعد السجلات المتأخرة تُحتسب.', overHint: 'قد تُحتسب سجلات متأخرة.',
+  },
+  search: {
+    label: 'ابحث عن لاعب', more: 'حرفان على الأقل', nobody: 'لا أحد بهذا الاسم.', failed: 'تعذّرت المعرفة: {why}',
+    found: { zero: 'لا لاعبين', one: 'لاعب واحد', two: 'لاعبان', few: '{n} لاعبين', many: '{n} لاعبًا', other: '{n} لاعب' },
   },
   page: {
     name: 'لوحة الصدارة',

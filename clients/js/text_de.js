@@ -48,6 +48,7 @@ export default {
     namespace_not_found: 'Ein solches Board gibt es nicht',
     board_not_found: 'Einen solchen Zeitraum hat dieses Board nicht',
     token_unavailable: 'Für dieses Board gibt es kein Token',
+    user_not_found: 'Wer hier gesucht wird, ist nicht auf diesem Board',
     other: 'Der Server lehnt ab: {code}',
   },
   wall: {
@@ -57,6 +58,13 @@ export default {
     isApiKey: 'In dieser Adresse steht ein API-Schlüssel',
     apiKeyHint: 'Wer den Bildschirm sieht, kann seine Adresse lesen. Nimm ein Client-Token, und widerrufe den Schlüssel.',
     noBoard: 'Diese Adresse nennt kein Board',
+  },
+  when: {
+    season: 'Saison', category: 'Kategorie', categories: 'Alle Kategorien', earlier: 'Früher', later: 'Später', ends: 'endet {time}',
+    over: 'Vorbei', final: 'endgültig', next: 'das nächste beginnt', finalHint: 'Nachträge zählen nicht mehr.', overHint: 'Nachträge können noch zählen.',
+  },
+  search: {
+    label: 'Wen suchen?', more: 'Mindestens zwei Buchstaben', nobody: 'So heißt niemand.', failed: 'Nicht zu erfahren: {why}', found: { one: '{n} Spieler', other: '{n} Spieler' },
   },
   page: {
     name: 'Rangliste',

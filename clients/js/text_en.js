@@ -48,6 +48,7 @@ export default {
     namespace_not_found: 'There is no such board',
     board_not_found: 'There is no such window on this board',
     token_unavailable: 'There is no token for this board',
+    user_not_found: 'This player is not on this board',
     other: 'The server refused: {code}',
   },
   wall: {
@@ -57,6 +58,13 @@ export default {
     isApiKey: 'This address holds an API key',
     apiKeyHint: 'Whoever sees a wall can read its address. Use a client token in its place, and revoke the key.',
     noBoard: 'This address names no board',
+  },
+  when: {
+    season: 'Season', category: 'Category', categories: 'All categories', earlier: 'Earlier', later: 'Later', ends: 'ends {time}',
+    over: 'Over', final: 'final', next: 'the next one begins', finalHint: 'No late grants count any more.', overHint: 'Late grants may count yet.',
+  },
+  search: {
+    label: 'Find a player', more: 'Two letters at least', nobody: 'Nobody is called that.', failed: 'Not found out: {why}', found: { one: '{n} player', other: '{n} players' },
   },
   page: {
     name: 'Leaderboard',

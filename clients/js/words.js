@@ -85,6 +85,11 @@ export class Words {
     return this.#format('moment', () => new Intl.DateTimeFormat(this.locale, how)).format(new Date(text));
   }
 
+  /** `in 3 hours`. unit: as Intl has them. */
+  until(n, unit) {
+    return this.#format('until', () => new Intl.RelativeTimeFormat(this.locale)).format(n, unit);
+  }
+
   /** From when to when a window lasts, by the clock of its namespace. */
   span({ window, starts, ends }, rules) {
     if (!starts) return this.say('periods.all');

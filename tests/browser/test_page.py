@@ -113,10 +113,10 @@ def test_the_keyboard_reaches_everything(live_server: Any, board: str, page: Pag
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
     order = []
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
         order.append(page.evaluate("document.activeElement.id || document.activeElement.value"))
-    assert order == ["key-open", "share-open", "namespace", "all", "limit"]
+    assert order == ["search-q", "key-open", "share-open", "namespace", "all", "limit"]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")

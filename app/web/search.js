@@ -2,7 +2,7 @@
 import { Leaderboard } from '/clients/live.js';
 
 const CHARS_MIN = 2;
-const FOUND = 8;
+const USERS_MAX = 8;
 const PAUSE_MS = 250; // After the last key.
 const AGAIN_MS = 1_000;
 
@@ -13,7 +13,7 @@ export class Search {
   #timer = 0;
   #isAsking = false;
   #users = [];
-  #asked = ''; // What the list is the answer to.
+  #answered = ''; // What the list is the answer to.
   #active = -1;
 
   /** find(id): an element of the page; onUser(user id): one was chosen. */
@@ -23,7 +23,7 @@ export class Search {
     const input = this.#find('q');
     input.oninput = () => this.#plan(PAUSE_MS);
     input.onkeydown = (event) => this.#onKey(event);
-    input.onfocus = () => { if (input.value.trim() !== this.#asked) this.#plan(0); else if (this.#asked) this.#show(true); };
+    input.onfocus = () => { if (input.value.trim() !== this.#answered) this.#plan(0); else if (this.#answered) this.#show(true); };
     input.onblur = () => this.#show(false);
     this.#find('list').onpointerdown = (event) => event.preventDefault(); // The focus stays where it is.
     this.#find('list').onclick = (event) => this.#take([...this.#find('list').children].indexOf(event.target.closest('li')));
@@ -38,7 +38,7 @@ export class Search {
   #clear() {
     clearTimeout(this.#timer);
     this.#find('q').value = '';
-    [this.#users, this.#asked] = [[], ''];
+    [this.#users, this.#answered] = [[], ''];
     this.#say('');
     this.#show(false);
   }
@@ -51,24 +51,24 @@ export class Search {
   /** One request at a time: what was typed meanwhile is asked for when it is answered. */
   async #ask() {
     const [q, { namespace, token, words }] = [this.#find('q').value.trim(), this.#choice];
-    if (this.#isAsking || q === this.#asked) return;
+    if (this.#isAsking || q === this.#answered) return;
     if ([...q].length < CHARS_MIN) {
-      [this.#users, this.#asked] = [[], ''];
+      [this.#users, this.#answered] = [[], ''];
       this.#say(q && words.say('search.more'));
       return void this.#show(Boolean(q));
     }
     this.#isAsking = true;
     const client = new Leaderboard({ url: location.origin, token });
-    const call = client.request('GET', ['v1', 'namespaces', namespace.name, 'users'], { query: { q, limit: FOUND }, retry: false });
+    const call = client.request('GET', ['v1', 'namespaces', namespace.name, 'users'], { query: { q, limit: USERS_MAX }, retry: false });
     const answer = await call.catch((problem) => problem);
     this.#isAsking = false;
     if (this.#choice.namespace.name !== namespace.name || this.#choice.token !== token) return void this.#plan(0);
     const isFailed = answer instanceof Error;
     this.#users = isFailed ? [] : answer.users;
-    this.#asked = isFailed ? '' : q;
+    this.#answered = isFailed ? '' : q;
     const why = isFailed && (words.say(`problems.${answer.code}`) || answer.detail || answer.message);
     const passes = isFailed && (answer.status === 429 || answer.status === 0 || answer.status >= 500);
-    this.#say(isFailed ? words.say('search.failed', { why }) : words.say(this.#users.length ? 'search.found' : 'search.nobody', { n: this.#users.length }), isFailed || !this.#users.length);
+    this.#say(isFailed ? words.say('search.failed', { why }) : words.say(this.#users.length ? 'search.count' : 'search.nobody', { n: this.#users.length }), isFailed || !this.#users.length);
     this.#draw();
     this.#show(document.activeElement === this.#find('q'));
     if (passes) this.#plan(Math.max(AGAIN_MS, answer.retryAfterMs ?? 3_000));

@@ -27,7 +27,7 @@ export class RankChanges {
   #before = new Map(); // user → rank at that moment; null: on no rank then
   #since = 0;
   #timer = 0;
-  #askedAt = -Infinity;
+  #triedAt = -Infinity;
   #misses = 0;
   #onNews;
 
@@ -47,7 +47,7 @@ export class RankChanges {
   end() {
     clearTimeout(this.#timer);
     document.removeEventListener('visibilitychange', this.onVisible);
-    [this.#ask, this.#timer, this.#since, this.#askedAt] = [null, 0, 0, -Infinity];
+    [this.#ask, this.#timer, this.#since, this.#triedAt] = [null, 0, 0, -Infinity];
     this.#before = new Map();
   }
 
@@ -58,7 +58,7 @@ export class RankChanges {
   look({ starts, entries }) {
     if (!this.#ask || !entries.length) return;
     this.#starts = starts ? Date.parse(starts) : 0;
-    if (this.#askedAt === -Infinity) this.#timer ||= setTimeout(() => this.#read(), FIRST_MS);
+    if (this.#triedAt === -Infinity) this.#timer ||= setTimeout(() => this.#read(), FIRST_MS);
     else if (!this.#misses && entries.some(({ user_id: user }) => !this.#before.has(user))) this.#plan(SOON_MS);
   }
 
@@ -71,7 +71,7 @@ export class RankChanges {
 
   /** The next question comes `ms` after the last one at the latest. */
   #plan(ms) {
-    const wait = Math.max(0, this.#askedAt + Math.max(ms, SOON_MS) - performance.now());
+    const wait = Math.max(0, this.#triedAt + Math.max(ms, SOON_MS) - performance.now());
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#read(), wait);
   }
@@ -79,7 +79,7 @@ export class RankChanges {
   async #read() {
     const ask = this.#ask;
     if (!ask || document.hidden) return undefined; // It is asked when it is shown.
-    this.#askedAt = performance.now();
+    this.#triedAt = performance.now();
     const since = this.#spans.map((ms) => Date.now() - ms).find((moment) => moment > this.#starts);
     if (since === undefined) return this.#later(1); // The window has only begun.
     const answer = await ask(new Date(since)).catch((problem) => problem);

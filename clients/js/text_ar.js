@@ -65,7 +65,7 @@ export default {
   },
   search: {
     label: 'ابحث عن لاعب', more: 'حرفان على الأقل', nobody: 'لا أحد بهذا الاسم.', failed: 'تعذّرت المعرفة: {why}',
-    found: { zero: 'لا لاعبين', one: 'لاعب واحد', two: 'لاعبان', few: '{n} لاعبين', many: '{n} لاعبًا', other: '{n} لاعب' },
+    count: { zero: 'لا لاعبين', one: 'لاعب واحد', two: 'لاعبان', few: '{n} لاعبين', many: '{n} لاعبًا', other: '{n} لاعب' },
   },
   page: {
     name: 'لوحة الصدارة',

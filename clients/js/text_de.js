@@ -64,7 +64,7 @@ export default {
     over: 'Vorbei', final: 'endgültig', next: 'das nächste beginnt', finalHint: 'Nachträge zählen nicht mehr.', overHint: 'Nachträge können noch zählen.',
   },
   search: {
-    label: 'Wen suchen?', more: 'Mindestens zwei Buchstaben', nobody: 'So heißt niemand.', failed: 'Nicht zu erfahren: {why}', found: { one: '{n} Spieler', other: '{n} Spieler' },
+    label: 'Wen suchen?', more: 'Mindestens zwei Buchstaben', nobody: 'So heißt niemand.', failed: 'Nicht zu erfahren: {why}', count: { one: '{n} Spieler', other: '{n} Spieler' },
   },
   page: {
     name: 'Rangliste',

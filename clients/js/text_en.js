@@ -64,7 +64,7 @@ export default {
     over: 'Over', final: 'final', next: 'the next one begins', finalHint: 'No late grants count any more.', overHint: 'Late grants may count yet.',
   },
   search: {
-    label: 'Find a player', more: 'Two letters at least', nobody: 'Nobody is called that.', failed: 'Not found out: {why}', found: { one: '{n} player', other: '{n} players' },
+    label: 'Find a player', more: 'Two letters at least', nobody: 'Nobody is called that.', failed: 'Not found out: {why}', count: { one: '{n} player', other: '{n} players' },
   },
   page: {
     name: 'Leaderboard',

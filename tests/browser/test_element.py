@@ -154,7 +154,7 @@ def test_arabic_is_read_from_the_right(live_server: Any, board: str, browser: Br
 def test_every_language_says_everything(live_server: Any, page: Page) -> None:
     page.goto(live_server.url)
     kinds = page.evaluate("""async () => {
-      const forms = ['found', 'players', 'streak', 'best', 'behind']; // Each language has its own.
+      const forms = ['count', 'players', 'streak', 'best', 'behind']; // Each language has its own.
       const inside = (name, text, at) => {
         if (forms.includes(name) || typeof text === 'string') return [at + name];
         return paths(text, `${at}${name}.`);

@@ -20,7 +20,7 @@ def test_arrows_tell_who_rose_and_who_fell(live_server: Any, api: httpx.Client, 
         give(api, space, user, amount)
     live_server.wait_flushed()
     moment = quote(datetime.now(UTC).isoformat())
-    # Nobody waits for a day here: the server is asked for a moment ago.
+    # Nobody waits for a day here: the server is urls for a moment ago.
     page.route(
         re.compile("compare_to="),
         lambda route: route.continue_(url=re.sub("compare_to=[^&]*", f"compare_to={moment}", route.request.url)),
@@ -34,12 +34,12 @@ def test_arrows_tell_who_rose_and_who_fell(live_server: Any, api: httpx.Client, 
     expect(changes).to_have_text(["", "▲1", "▼1", "new"])
     expect(page.get_by_role("img", name="up 1 since")).to_have_count(1)
     # They follow the ranks of now without another question.
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    urls = []
+    page.on("request", lambda request: urls.append(request.url))
     give(api, space, "wren", 10)
     shown(page, ("1", "wren", "17"), ("2", "otter", "9"), ("3", "heron", "5"), ("4", "newt", "1"))
     expect(changes).to_have_text(["▲2", "▼1", "▼1", "new"])
-    assert not [url for url in asked if "compare_to" in url]
+    assert not [url for url in urls if "compare_to" in url]
 
 
 @pytest.mark.full

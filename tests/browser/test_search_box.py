@@ -42,8 +42,8 @@ def test_a_player_is_found_by_keys(live_server: Any, api: httpx.Client, space: s
 def test_one_request_at_a_time_and_patience_is_told(live_server: Any, board: str, page: Page, watched: Watched) -> None:
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
-    held: list[Route] = []
-    page.route("**/users?q=*", lambda route: held.append(route))
+    routes: list[Route] = []
+    page.route("**/users?q=*", lambda route: routes.append(route))
     page.fill("#search-q", "ot")
     with page.expect_request("**/users?q=ot**"):
         pass
@@ -51,11 +51,11 @@ def test_one_request_at_a_time_and_patience_is_told(live_server: Any, board: str
     page.wait_for_function("document.getElementById('search-q').value === 'he'")
     problem = {"code": "rate_limited", "title": "", "status": 429, "detail": "x"}
     with page.expect_request("**/users?q=he**"):
-        held[0].fulfill(status=429, headers={"Retry-After": "1"}, json=problem)
+        routes[0].fulfill(status=429, headers={"Retry-After": "1"}, json=problem)
         expect(page.locator("#search-note")).to_contain_text("The server asks for patience")
-    assert len(held) == 2
+    assert len(routes) == 2
     users = [{"user_id": "heron", "display_name": None, "avatar": None}]
-    held[1].fulfill(json={"users": users, "next_cursor": None})
+    routes[1].fulfill(json={"users": users, "next_cursor": None})
     page.get_by_role("option", name="heron").click()
     expect(page.locator("#rows tr[aria-current=true] .name")).to_have_text("heron")
     watched.forgive("429")

@@ -58,7 +58,7 @@ tr[aria-current] .name { font-weight: 700; }
 tbody[data-compared=true] .change { display: block; }
 .change[data-way=up] { color: var(--lb-good); }
 .change[data-way=down] { color: var(--lb-bad); }
-.change[data-way=new] { font-size: .7em; width: 3.45em; }
+.change[data-way=new] { letter-spacing: -.03em; }
 .face {
   flex: none; --lb-face: min(2.3em, var(--lb-row) - .35em);
   display: grid; place-items: center; width: var(--lb-face); height: var(--lb-face); border-radius: 50%; overflow: hidden;

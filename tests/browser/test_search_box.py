@@ -43,19 +43,22 @@ def test_one_request_at_a_time_and_patience_is_told(live_server: Any, board: str
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
     routes: list[Route] = []
-    page.route("**/users?q=*", lambda route: routes.append(route))
-    page.fill("#search-q", "ot")
+    users = [{"user_id": "heron", "display_name": None, "avatar": None}]
+
+    def answer(route: Route) -> None:
+        routes.append(route)
+        if len(routes) > 1:
+            route.fulfill(json={"users": users, "next_cursor": None})
+
+    page.route("**/users?q=*", answer)
     with page.expect_request("**/users?q=ot**"):
-        pass
+        page.fill("#search-q", "ot")
     page.fill("#search-q", "he")
-    page.wait_for_function("document.getElementById('search-q').value === 'he'")
     problem = {"code": "rate_limited", "title": "", "status": 429, "detail": "x"}
     with page.expect_request("**/users?q=he**"):
         routes[0].fulfill(status=429, headers={"Retry-After": "1"}, json=problem)
         expect(page.locator("#search-note")).to_contain_text("The server asks for patience")
-    assert len(routes) == 2
-    users = [{"user_id": "heron", "display_name": None, "avatar": None}]
-    routes[1].fulfill(json={"users": users, "next_cursor": None})
-    page.get_by_role("option", name="heron").click()
+    page.locator("#search-list li").click()
     expect(page.locator("#rows tr[aria-current=true] .name")).to_have_text("heron")
+    assert len(routes) == 2
     watched.forgive("429")

@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parent / "leaderboard_client"
 #: Modules that have no mirror: they are written for each side.
 WRITTEN = {"batcher.py", "client.py"}
 REPLACEMENTS = (
-    (r"\bimport asyncio\n", ""),
+    (r"\bimport asyncio\n", "import threading\n"),
+    (r"\basyncio\.Lock\b", "threading.Lock"),
     (r"\basyncio\.sleep\b", "time.sleep"),
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
@@ -29,7 +30,7 @@ def mirror(text: str) -> str:
     for pattern, replacement in REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
     text = f"# Made by clients/python/mirror.py of the module of this name in aio. Do not edit.\n{text}"
-    for command in (["check", "--select", "I,UP028", "--fix", "--unsafe-fixes", "-"], ["format", "-"]):
+    for command in (["check", "--select", "I,F401,UP028", "--fix", "--unsafe-fixes", "-"], ["format", "-"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--quiet", "--stdin-filename", str(PACKAGE / "blocking/x.py")],
             input=text,

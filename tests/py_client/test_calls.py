@@ -18,6 +18,7 @@ from leaderboard_client import (
     Leaderboard,
     NotFound,
     Problem,
+    TokenUnavailable,
     Unauthorized,
     Unreachable,
 )
@@ -225,6 +226,32 @@ def test_a_token_that_the_server_refuses_is_replaced_once(client: Leaderboard, l
     tokens = iter(["no.such.token", client.create_token("ann", [space]).token])
     with Leaderboard(live_server.url, token=lambda: next(tokens)) as reader:
         assert reader.board(space).total == 0
+
+
+def test_the_provider_is_asked_once_for_all_who_wait(live_server: Stack, client: Leaderboard, space: str) -> None:
+    questions = 0
+
+    async def provide() -> str:
+        nonlocal questions
+        questions += 1
+        await asyncio.sleep(0.05)
+        return token.token
+
+    async def reads() -> None:
+        async with AsyncLeaderboard(live_server.url, token=provide) as reader:
+            await asyncio.gather(*(reader.board(space) for _ in range(10)))
+
+    token = client.create_token("ann", [space])
+    asyncio.run(reads())
+    assert questions == 1
+
+
+def test_a_provider_that_fails_is_told(live_server: Stack, space: str) -> None:
+    def provide() -> str:
+        raise RuntimeError("nobody is there")
+
+    with Leaderboard(live_server.url, token=provide) as reader, pytest.raises(TokenUnavailable, match="nobody"):
+        reader.board(space)
 
 
 @pytest.mark.parametrize("user", ["a/b", "..", ".", "ä ö", "100%", "a?b#c", "a+b"])

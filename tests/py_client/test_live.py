@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import warnings
 from collections.abc import Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -285,6 +287,24 @@ def test_a_program_that_blocks_follows_by_a_thread(live_server: Stack, client: L
         assert watch.next(WAIT_S) is None
     with pytest.raises(Closed):
         live.watch(space)
+
+
+def test_a_connection_that_is_closed_while_it_says_goodbye_leaves_no_socket(
+    live_server: Stack, client: Leaderboard, space: str
+) -> None:
+    async def test() -> None:
+        client.grant(space, "ann", 3)
+        async with following(live_server) as (live, _codes):
+            watch = live.watch(space)
+            await until(watch, client.board(space))
+            watch.leave()
+            await asyncio.sleep(0)
+
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        run(test())
+        gc.collect()
+    assert [str(warning.message) for warning in left] == []
 
 
 def test_nothing_is_left_of_a_connection_that_was_closed(live_server: Stack, space: str) -> None:

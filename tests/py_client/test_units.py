@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import importlib.util
 import json
+import re
+import subprocess
+import sys
 import time
+import tomllib
+import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -56,6 +62,29 @@ def test_the_half_that_blocks_is_made_of_the_half_for_asyncio() -> None:
     mirrors: dict[Path, str] = mirror_module().mirrors()
     assert len(mirrors) >= 5
     assert [path.name for path, text in mirrors.items() if path.read_text() != text] == [], "clients/python/mirror.py"
+
+
+def test_the_package_needs_what_it_names_and_nothing_of_the_server() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = {re.split(r"[<>=]", one)[0] for one in project["dependencies"]}
+    imports = set()
+    for path in (ROOT / "leaderboard_client").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imports |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                imports.add(node.module.partition(".")[0])
+    assert imports - sys.stdlib_module_names == needs == {"httpx", "msgspec", "websockets"}
+
+
+def test_the_wheel_has_the_package_alone(tmp_path: Path) -> None:
+    command = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", command, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("leaderboard_client-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "leaderboard_client").rglob("*.py")}
+    assert {name for name in names if ".dist-info/" not in name} == {*modules, "leaderboard_client/py.typed"}
 
 
 def call(**more: Any) -> Call[None]:

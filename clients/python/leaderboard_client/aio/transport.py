@@ -47,6 +47,7 @@ class AsyncTransport:
         self._token = key
         self._provider = token
         self._token_ends_at = float("inf")
+        self._question = asyncio.Lock()
         self._owns_http = http is None
         limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
         # Certificates are read only where there is TLS: 20 ms. Redirects are not followed, so none leads there.
@@ -63,16 +64,19 @@ class AsyncTransport:
             self._token = None
 
     async def token(self) -> str | None:
-        """What the client shows; the provider is asked anew once the last token has lived its life.
-        TokenUnavailable."""
-        if self._provider is not None and (self._token is None or time.monotonic() >= self._token_ends_at):
-            begin = time.monotonic()
-            try:
-                self._token = await self._provider()
-            except Exception as error:
-                raise TokenUnavailable("token_unavailable", str(error)) from error
-            self._token_ends_at = begin + life_of(self._token)
-        return self._token
+        """What the client shows. The provider is asked once for all who wait, and anew once the last token has lived
+        its life; bound its time yourself. TokenUnavailable."""
+        if self._provider is None:
+            return self._token
+        async with self._question:
+            if self._token is None or time.monotonic() >= self._token_ends_at:
+                begin = time.monotonic()
+                try:
+                    self._token = await self._provider()
+                except Exception as error:
+                    raise TokenUnavailable("token_unavailable", str(error)) from error
+                self._token_ends_at = begin + life_of(self._token)
+            return self._token
 
     async def send(self, call: Call[T]) -> T:
         """One call, tried again while that is safe and there is time. Problem."""

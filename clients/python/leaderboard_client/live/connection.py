@@ -6,9 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
-from websockets.typing import Subprotocol
 
 from ..errors import BadAnswer, Closed, Problem, RateLimited, Unreachable
 from ..tries import full_jitter
@@ -16,6 +15,7 @@ from .allowance import Allowance
 from .comebacks import PASSED, PATIENT, RENEWAL, REVOKED, SOON, UNAUTHORIZED, Waits, after_close, after_error
 from .losses import Loss, close_code, drain_of, problem_of_close, problem_of_frame
 from .options import LiveOptions, Login
+from .sockets import BEGIN_S_MAX, close_socket, open_socket
 from .subscription import OnState, State, Subscription
 from .views import Top, View
 
@@ -25,11 +25,6 @@ SUBSCRIPTIONS_MAX = 50
 STABLE_S = 5.0
 #: Tokens in a row that the server may refuse before the client gives up.
 REFUSALS_MAX = 3
-#: Seconds until it is open and the token accepted.
-BEGIN_S_MAX = 10.0
-#: Bytes of a frame: 100 rows with long names and pictures are far below.
-FRAME_BYTES_MAX = 1024 * 1024
-_SUBPROTOCOL = Subprotocol("leaderboard.v1")
 _BOARD_FRAMES = ("snapshot", "delta", "uptodate")
 _decode, _encode = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Encoder().encode
 
@@ -134,17 +129,12 @@ class LiveConnection:
         token: str | None = None
         try:
             token = await self._token()
-            async with connect(
-                "ws" + self._login.url.removeprefix("http") + "/v1/live",
-                subprotocols=[_SUBPROTOCOL],
-                open_timeout=BEGIN_S_MAX,
-                ping_interval=None,
-                close_timeout=1,
-                max_size=FRAME_BYTES_MAX,
-                proxy=None,
-            ) as socket:
+            socket = await open_socket(self._login.url, self._options.ssl)
+            try:
                 await self._begin(socket, token)
                 return await self._follow(socket)
+            finally:
+                await close_socket(socket)
         except Loss as loss:
             return loss
         except ConnectionClosed as error:

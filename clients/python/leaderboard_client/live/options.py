@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Protocol
 
 from ..errors import Problem
@@ -27,11 +28,12 @@ class Login(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOptions:
-    """on_problem: called with each fault, also those that pass; silence_s: after so much silence the server is asked;
-    answer_s: for how long an answer is waited for."""
+    """on_problem: called with each fault, also those that pass; ssl: certificates of yours; silence_s: after so much
+    silence the server is asked; answer_s: for how long an answer is waited for."""
 
     on_problem: Callable[[Problem], None] = field(default=lambda _problem: None)
     on_state: OnState | None = None
+    ssl: SSLContext | None = None
     silence_s: float = 35.0
     answer_s: float = 5.0
     chance: Callable[[], float] = random.random

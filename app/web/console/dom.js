@@ -53,7 +53,7 @@ export function table(caption, heads, rows) {
   return el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption },
     el('table', {},
       el('caption', {}, caption),
-      el('thead', {}, el('tr', {}, heads.map((head) => el('th', { scope: 'col' }, head)))),
+      el('thead', {}, el('tr', {}, heads.map((head) => head === '' ? el('td', {}) : el('th', { scope: 'col' }, head)))),
       el('tbody', {}, rows.map((row) => el('tr', { className: row.tone ?? '' }, row.map(cell))))));
 }
 

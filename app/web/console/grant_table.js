@@ -81,7 +81,7 @@ export class GrantTable {
       this.#draw();
       this.#list.querySelector('th input')?.focus();
     };
-    const heads = [el('span', { className: 'check' }, all), say('at'), say('amount'), say(`running.${aggregation}`), say('source'), say('state'), say('grant'), ''];
+    const heads = [el('label', { className: 'check' }, all), say('at'), say('amount'), say(`running.${aggregation}`), say('source'), say('state'), say('grant'), ''];
     const rest = rows.length - drawn.length;
     this.#list.replaceChildren(
       table(say('grants', { n: rows.length }), heads, drawn),

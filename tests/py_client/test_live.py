@@ -292,18 +292,20 @@ def test_a_program_that_blocks_follows_by_a_thread(live_server: Stack, client: L
 def test_a_connection_that_is_closed_while_it_says_goodbye_leaves_no_socket(
     live_server: Stack, client: Leaderboard, space: str
 ) -> None:
-    async def test() -> None:
+    async def test(proxy: TcpProxy) -> None:
         client.grant(space, "ann", 3)
-        async with following(live_server) as (live, _codes):
+        async with following(live_server, url=f"http://127.0.0.1:{proxy.port}") as (live, _codes):
             watch = live.watch(space)
             await until(watch, client.board(space))
+            await asyncio.to_thread(proxy.hold)  # Its goodbye has no answer.
             watch.leave()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.1)
 
     with warnings.catch_warnings(record=True) as left:
         warnings.simplefilter("always", ResourceWarning)
-        run(test())
-        gc.collect()
+        with TcpProxy(live_server.port) as proxy:
+            run(test(proxy))
+            gc.collect()
     assert [str(warning.message) for warning in left] == []
 
 

@@ -54,7 +54,7 @@ check: setup
 	$(BIN)/python -m pytest tests/test_tidy.py -q
 
 $(STAMP)-docs: $(STAMP)
-	@echo "make: installing what builds the documentation (40 MB, some seconds, once)" >&2
+	@echo "make: installing what builds the documentation (160 MB, some seconds, once)" >&2
 	@$(PIP) -e '.[docs]'
 	@touch $@
 

@@ -10,6 +10,7 @@ SEARCH_SAMPLES: dict[str, tuple[Any, ...]] = {
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "find_searchable_users": (*_BEGINNING, 100, 20, False),
     "get_search_reach": (*_BEGINNING, 100),
+    "get_search_key": (SPACE, 5, False),
     "find_unsearchable_users": ([0], [1], [GRANTS - 300], [1], [GRANTS]),
     "add_searchable_users": ([5, 6], [SPACE, SPACE], ["u5", "u6"]),
     "update_searchable_users": ([5, 6], ["u5", "u6"], [0, 0], 100),

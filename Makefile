@@ -11,7 +11,7 @@ ARGS ?=
 # Each of the many processes of a run would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup dev test test-fast test-full crash check docs bench limits clean tools
+.PHONY: setup dev test test-fast test-full crash check docs bench limits clean tools screenshots
 
 setup: $(STAMP)
 
@@ -70,6 +70,10 @@ $(STAMP)-bench: $(STAMP)
 
 bench: $(STAMP)-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The pictures of the documents, anew.
+screenshots: setup tools
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -m full tests/browser/test_matrix.py -k pictures
 
 limits: setup
 	$(BIN)/python -m tests.limits

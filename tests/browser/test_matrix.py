@@ -23,6 +23,7 @@ from tests.support.page_faults import (
     faults,
     look,
     look_at,
+    small_picture,
     walk_by_keyboard,
 )
 from tests.support.page_view import CHROMIUM, HOSTILE, LONG, REVERSED, Watched, give, publish
@@ -284,3 +285,30 @@ def test_a_fault_is_seen(browser: Browser, style: str, body: str, fault: str) ->
     assert len(sentences) == bool(fault)
     assert not fault or fault in sentences[0]
     page.close()
+
+
+#: The pictures of the documents: `make screenshots`.
+SHOWN = {
+    "board": (Look(SIZES[1]), Look(PHONE, "dark")),
+    "around": (Look(SIZES[1], "dark"),),
+    "drawer": (Look(SIZES[1]), Look(PHONE)),
+    "share": (Look(PHONE),),
+    "wall": (Look(SIZES[1], "dark"),),
+    "wall of 25": (Look(SIZES[1]),),
+    "user": (Look(SIZES[1]),),
+    "quarantine": (Look(SIZES[1], "dark"),),
+    "health": (Look(SIZES[1]),),
+    "docs": (Look(SIZES[1]),),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_pictures_of_the_documents_are_small(
+    live_server: Stack, space: str, page: Page, name: str, tmp_path: Path
+) -> None:
+    PLACES[name](page, live_server.url, space, live_server.key)
+    for how in SHOWN[name]:
+        look(page, how)
+        page.wait_for_timeout(300)
+        assert small_picture(page, Path(os.environ.get("SCREENSHOTS", tmp_path)), f"{name} {how}") <= 60_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -74,6 +75,17 @@ def picture(page: Page, name: str, how: Look) -> None:
     if PICTURES is not None:
         file = re.sub(r"\W+", "-", f"{name} {how}")
         page.screenshot(path=Path(PICTURES) / f"{file}.png")
+
+
+def small_picture(page: Page, folder: Path, name: str) -> int:
+    """Keeps what is seen as WebP. Returns its bytes."""
+    session = page.context.new_cdp_session(page)
+    answer = session.send("Page.captureScreenshot", {"format": "webp", "quality": 60})
+    session.detach()
+    content = base64.b64decode(answer["data"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{re.sub(r'[^a-z0-9]+', '-', name)}.webp").write_bytes(content)
+    return len(content)
 
 
 def look_at(page: Page, name: str, looks: tuple[Look, ...] = LOOKS) -> list[str]:

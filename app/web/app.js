@@ -6,6 +6,7 @@ import { periodOf } from './calendar.js';
 import { Drawer } from './drawer.js';
 import { Search } from './search.js';
 import { Share } from './share.js';
+import { Statistics } from './statistics.js';
 import { Switch, isOver } from './switch.js';
 
 const $ = (id) => document.getElementById(id);
@@ -21,6 +22,7 @@ const drawer = new Drawer($('drawer'), { onAround: (around) => pick({ around }) 
 const share = new Share($('share'));
 const search = new Search($, (around) => pick({ around }));
 const windowSwitch = new Switch($, pick);
+new Statistics($('statistics'), $('statistics-open')); // It follows `page-choice`.
 let words = null;
 let chosen = null; // {namespace, window, limit, around, category}
 let isRefused = false; // The key, by the list.

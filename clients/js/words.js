@@ -90,6 +90,11 @@ export class Words {
     return this.#format('until', () => new Intl.RelativeTimeFormat(this.locale)).format(n, unit);
   }
 
+  /** The day of a moment, by the reader's clock. */
+  date(text) {
+    return this.#format('date', () => new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium' })).format(new Date(text));
+  }
+
   /** From when to when a window lasts, by the clock of its namespace. */
   span({ window, starts, ends }, rules) {
     if (!starts) return this.say('periods.all');

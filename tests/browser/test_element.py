@@ -81,7 +81,8 @@ def test_a_phone_shows_long_words_without_overflow(
     for name, gain, score in page.evaluate(BOXES):
         assert gain["right"] == 0 or gain["top"] >= name["bottom"] or gain["left"] >= name["right"]
         assert score["left"] >= name["right"]
-    boxes = [one.bounding_box() for one in page.locator("header button, select:visible, #windows label").all()]
+    targets = page.locator("header button, #tools button:visible, select:visible, #windows label")
+    boxes = [one.bounding_box() for one in targets.all()]
     assert all(box and box["width"] >= 43.9 and box["height"] >= 43.9 for box in boxes)
 
 
@@ -154,7 +155,7 @@ def test_arabic_is_read_from_the_right(live_server: Any, board: str, browser: Br
 def test_every_language_says_everything(live_server: Any, page: Page) -> None:
     page.goto(live_server.url)
     kinds = page.evaluate("""async () => {
-      const forms = ['count', 'players', 'streak', 'best', 'behind']; // Each language has its own.
+      const forms = ['count', 'players', 'streak', 'best', 'behind', 'grants']; // Each language has its own.
       const inside = (name, text, at) => {
         if (forms.includes(name) || typeof text === 'string') return [at + name];
         return paths(text, `${at}${name}.`);

@@ -45,6 +45,7 @@ WHOLE = {
     *("export_archived_boards", "export_grants", "export_open_boards", "export_profiles", "export_revisions"),
     *("export_revisions_of_user", "export_standings"),
     *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_chained_rows"),
+    "get_search_reach",
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks
 #: for room in a few more pages.

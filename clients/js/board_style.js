@@ -117,3 +117,18 @@ tr[data-concealed] :is(.player, .points, .bar) { visibility: hidden; }
   tbody tr { border-bottom: 1px solid CanvasText; }
 }
 `;
+
+export const MARKUP = `
+<div id="box" part="box">
+  <div class="card" part="card">
+    <table id="board" role="table" part="table" hidden>
+      <thead role="rowgroup" part="head"><tr role="row">
+        <th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th>
+      </tr></thead>
+      <tbody id="rows" role="rowgroup" part="rows"></tbody>
+    </table>
+    <div id="note" class="note" part="note" hidden><h2></h2><p></p><slot name="action"></slot></div>
+  </div>
+  <p class="foot" part="foot"><b part="state"></b><span></span></p>
+  <p id="announcer" class="unseen" role="status" aria-live="polite"></p>
+</div>`;

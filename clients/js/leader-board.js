@@ -4,8 +4,9 @@
 
 import { BoardRows, MOVE_MS } from './board_rows.js';
 import { stateOf } from './board_state.js';
-import { STYLE } from './board_style.js';
+import { MARKUP, STYLE } from './board_style.js';
 import { Leaderboard } from './live.js';
+import { PastBoard } from './past_board.js';
 import { RankChanges, readDurations } from './rank_changes.js';
 import { loadWords } from './words.js';
 
@@ -19,24 +20,9 @@ const DRAW_MS = MOVE_MS + 100;
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(STYLE); // Not a <style>: policies that forbid inline styles allow it.
 
-const MARKUP = `
-<div id="box" part="box">
-  <div class="card" part="card">
-    <table id="board" role="table" part="table" hidden>
-      <thead role="rowgroup" part="head"><tr role="row">
-        <th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th><th role="columnheader" scope="col"></th>
-      </tr></thead>
-      <tbody id="rows" role="rowgroup" part="rows"></tbody>
-    </table>
-    <div id="note" class="note" part="note" hidden><h2></h2><p></p><slot name="action"></slot></div>
-  </div>
-  <p class="foot" part="foot"><b part="state"></b><span></span></p>
-  <p id="announcer" class="unseen" role="status" aria-live="polite"></p>
-</div>`;
-
 export class LeaderBoard extends HTMLElement {
   static observedAttributes = [
-    'src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'compare', 'token', 'lang', 'frozen', 'concealed',
+    'src', 'namespace', 'window', 'limit', 'around', 'radius', 'category', 'compare', 'token', 'lang', 'frozen', 'concealed', 'as-of',
   ];
 
   #root = this.attachShadow({ mode: 'open' });
@@ -49,6 +35,7 @@ export class LeaderBoard extends HTMLElement {
   #client = null;
   #live = null;
   #subscription = null;
+  #past = null; // In place of the connection, with `as-of`.
   #followed = ''; // What is followed, and where.
   #frozen = ''; // The same of what is drawn and stays.
   #state = { name: 'idle', code: '' };
@@ -109,10 +96,10 @@ export class LeaderBoard extends HTMLElement {
 
   /** The newest state of the board; null before the first, and while there is no such board. */
   get board() {
-    return this.#subscription?.board ?? null;
+    return (this.#past ?? this.#subscription)?.board ?? null;
   }
 
-  /** `{name, code}`: connecting, live, stale, reconnecting, absent, stopped, frozen or idle; and the code of the problem, or ''. */
+  /** `{name, code}`: connecting, live, stale, reconnecting, absent, stopped, frozen, past or idle; and the code of the problem, or ''. */
   get state() {
     return this.#state;
   }
@@ -154,6 +141,8 @@ export class LeaderBoard extends HTMLElement {
     const view = this.#view();
     const compare = readDurations(this.getAttribute('compare'));
     const followed = JSON.stringify([this.getAttribute('src'), view, compare]);
+    if (view && this.getAttribute('as-of')) return this.#lookBack(view, followed);
+    if (this.#past) this.#hangUp();
     if (this.hasAttribute('frozen') && this.#frozen === followed) return undefined; // What is drawn stays.
     this.#frozen = '';
     if (this.#live && followed === this.#followed) return;
@@ -173,6 +162,23 @@ export class LeaderBoard extends HTMLElement {
     return this.#tell();
   }
 
+  /** A board of the past. The rows of the same board stay, and move. It has no neighbours of a user: the top is shown. */
+  #lookBack({ namespace, window, category, view }, followed) {
+    if (!this.#past || this.#followed !== followed) {
+      const isOther = followed !== (this.#frozen || this.#followed);
+      this.#hangUp();
+      [this.#followed, this.#frozen] = [followed, ''];
+      if (isOther) this.#clear();
+      const client = this.#client = this.#makeClient();
+      const query = { limit: view.limit ?? 2 * view.radius + 1, ...(category && { category }) };
+      const ask = (moment, signal) => client.board(namespace, window, { ...query, as_of: moment }, { retry: false, signal });
+      const past = this.#past = new PastBoard(ask, () => past === this.#past && (this.#tell(), this.#schedule()));
+      this.#askRules(namespace);
+    }
+    this.#past.seek(this.getAttribute('as-of'));
+    this.#tell();
+  }
+
   #view() {
     const [namespace, window, category, user] = ['namespace', 'window', 'category', 'around'].map((name) => this.getAttribute(name));
     if (!namespace) return null;
@@ -190,8 +196,7 @@ export class LeaderBoard extends HTMLElement {
   #connect() {
     if (this.#live?.state === 'closed') this.#live = null;
     if (this.#live) return;
-    const src = this.getAttribute('src');
-    this.#client = new Leaderboard({ token: this.#token, ...(src && { url: new URL(src, document.baseURI).href }) });
+    this.#client = this.#makeClient();
     this.#live = this.#client.connect({
       onState: () => this.#tell(),
       // All else is shown, and passes or is final. What this file itself does wrong is told.
@@ -199,7 +204,14 @@ export class LeaderBoard extends HTMLElement {
     });
   }
 
+  #makeClient() {
+    const src = this.getAttribute('src');
+    return new Leaderboard({ token: this.#token, ...(src && { url: new URL(src, document.baseURI).href }) });
+  }
+
   #hangUp() {
+    this.#past?.end();
+    this.#past = null;
     const live = this.#live;
     this.#live = this.#client = this.#subscription = null;
     this.#followed = '';
@@ -271,15 +283,16 @@ export class LeaderBoard extends HTMLElement {
     const rules = this.#rules ?? {};
     this.#find('board').ariaLabel = rules.display_name || this.getAttribute('namespace');
     if (board.entries.length) this.#note('', '');
-    else this.#note(this.#words.say('emptyTitle'), this.#words.say('emptyHint'));
+    else this.#note(this.#words.say('emptyTitle'), this.#past ? '' : this.#words.say('emptyHint'));
     this.#changes.look(board);
-    const [marked, isCompared] = [this.getAttribute('around'), readDurations(this.getAttribute('compare')).length > 0];
+    const [marked, isCompared] = [this.getAttribute('around'), !this.#past && readDurations(this.getAttribute('compare')).length > 0];
     this.#rows.draw(board.entries, rules, this.#words, { marked, isCompared, changeOf: (entry) => this.#changes.of(entry) });
     this.#rows.conceal(this.#number('concealed', 0, LIMIT_MAX));
-    this.#root.querySelector('.foot span').textContent = this.#words.say('updated', { time: this.#words.time(new Date()) });
-    this.#announce(board.entries[0], rules);
+    this.#root.querySelector('.foot span').textContent = this.#past ? this.#words.moment(board.as_of) : this.#words.say('updated', { time: this.#words.time(new Date()) });
+    if (this.#past) this.#leader = null;
+    else this.#announce(board.entries[0], rules);
     this.#fire('leaderboard-draw', { board, rules: this.#rules });
-    if (this.hasAttribute('frozen')) this.#freeze();
+    if (this.hasAttribute('frozen') && !this.#past) this.#freeze();
   }
 
   /** No connection is needed any more. */
@@ -309,7 +322,7 @@ export class LeaderBoard extends HTMLElement {
   #tell() {
     const words = this.#words;
     if (!words || !this.isConnected) return;
-    const state = this.#frozen ? { name: 'frozen', code: '' } : stateOf(this.#live, this.#subscription, this.#state);
+    const state = this.#past?.state ?? (this.#frozen ? { name: 'frozen', code: '' } : stateOf(this.#live, this.#subscription, this.#state));
     const { name, code } = state;
     const isNews = name !== this.#state.name || code !== this.#state.code;
     this.#state = state;

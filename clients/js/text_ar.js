@@ -23,7 +23,7 @@ export default {
   periods: { all: 'كل الوقت', year: 'السنة', quarter: 'الربع', month: 'الشهر', week: 'الأسبوع', day: 'اليوم', hour: 'الساعة' },
   states: {
     connecting: 'جارٍ الاتصال', live: 'مباشر', stale: 'غير محدّث', reconnecting: 'إعادة الاتصال', absent: 'في الانتظار',
-    stopped: 'متوقف', idle: 'في الانتظار', frozen: 'مجمّد',
+    stopped: 'متوقف', idle: 'في الانتظار', frozen: 'مجمّد', past: 'الماضي',
   },
   problems: {
     close_4001: 'لم يُقبل المفتاح',

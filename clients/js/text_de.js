@@ -23,7 +23,7 @@ export default {
   periods: { all: 'Gesamt', year: 'Jahr', quarter: 'Quartal', month: 'Monat', week: 'Woche', day: 'Tag', hour: 'Stunde' },
   states: {
     connecting: 'Verbindet', live: 'Live', stale: 'Nicht aktuell', reconnecting: 'Verbindet neu', absent: 'Wartet',
-    stopped: 'Beendet', idle: 'Wartet', frozen: 'Eingefroren',
+    stopped: 'Beendet', idle: 'Wartet', frozen: 'Eingefroren', past: 'Früher',
   },
   problems: {
     close_4001: 'Der Schlüssel wurde nicht angenommen',

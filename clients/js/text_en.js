@@ -23,7 +23,7 @@ export default {
   periods: { all: 'All time', year: 'Year', quarter: 'Quarter', month: 'Month', week: 'Week', day: 'Day', hour: 'Hour' },
   states: {
     connecting: 'Connecting', live: 'Live', stale: 'Not up to date', reconnecting: 'Reconnecting', absent: 'Waiting',
-    stopped: 'Stopped', idle: 'Waiting', frozen: 'Frozen',
+    stopped: 'Stopped', idle: 'Waiting', frozen: 'Frozen', past: 'Past',
   },
   problems: {
     close_4001: 'The key was not accepted',

@@ -6,6 +6,7 @@ import { periodOf } from './calendar.js';
 import { Drawer } from './drawer.js';
 import { Search } from './search.js';
 import { Share } from './share.js';
+import { Replay } from './replay.js';
 import { Statistics } from './statistics.js';
 import { Switch, isOver } from './switch.js';
 
@@ -22,6 +23,7 @@ const drawer = new Drawer($('drawer'), { onAround: (around) => pick({ around }) 
 const share = new Share($('share'));
 const search = new Search($, (around) => pick({ around }));
 const windowSwitch = new Switch($, pick);
+new Replay($('replay'), $('replay-open'));
 new Statistics($('statistics'), $('statistics-open')); // It follows `page-choice`.
 let words = null;
 let chosen = null; // {namespace, window, limit, around, category}

@@ -2,6 +2,7 @@
 //   <script type="module" src="https://scores.example.com/clients/leader-board.js"></script>
 //   <leader-board namespace="gp" window="week" limit="10"></leader-board>
 
+import { Announcer } from './announcer.js';
 import { BoardRows, MOVE_MS } from './board_rows.js';
 import { stateOf } from './board_state.js';
 import { MARKUP, STYLE } from './board_style.js';
@@ -13,8 +14,6 @@ import { loadWords } from './words.js';
 /** Rows of a view: as many as the server sends. */
 const LIMIT_MAX = 100;
 const RADIUS_MAX = 25;
-/** A new leader is announced to screen readers at most so often. */
-const ANNOUNCE_MS = 15_000;
 /** A board is drawn at most so often: nobody reads faster, and no row is sent elsewhere while it is on its way. */
 const DRAW_MS = MOVE_MS + 100;
 const SHEET = new CSSStyleSheet();
@@ -40,8 +39,7 @@ export class LeaderBoard extends HTMLElement {
   #frozen = ''; // The same of what is drawn and stays.
   #state = { name: 'idle', code: '' };
   #drawn = ''; // The board whose rows are on the page.
-  #leader = null;
-  #announcedAt = -Infinity;
+  #announcer = null;
   #changes = new RankChanges(() => this.#redraw());
   #frame = 0;
   #timer = 0;
@@ -52,6 +50,7 @@ export class LeaderBoard extends HTMLElement {
     super();
     this.#root.innerHTML = MARKUP;
     this.#root.adoptedStyleSheets = [SHEET];
+    this.#announcer = new Announcer(this.#find('announcer'));
   }
 
   connectedCallback() {
@@ -210,8 +209,7 @@ export class LeaderBoard extends HTMLElement {
   }
 
   #hangUp() {
-    this.#past?.end();
-    this.#past = null;
+    this.#past = this.#past?.end() ?? null;
     const live = this.#live;
     this.#live = this.#client = this.#subscription = null;
     this.#followed = '';
@@ -247,7 +245,7 @@ export class LeaderBoard extends HTMLElement {
     this.#drawnAt = -Infinity;
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#leader = null;
+    this.#announcer.forget();
     this.#note('', '');
   }
 
@@ -289,8 +287,7 @@ export class LeaderBoard extends HTMLElement {
     this.#rows.draw(board.entries, rules, this.#words, { marked, isCompared, changeOf: (entry) => this.#changes.of(entry) });
     this.#rows.conceal(this.#number('concealed', 0, LIMIT_MAX));
     this.#root.querySelector('.foot span').textContent = this.#past ? this.#words.moment(board.as_of) : this.#words.say('updated', { time: this.#words.time(new Date()) });
-    if (this.#past) this.#leader = null;
-    else this.#announce(board.entries[0], rules);
+    this.#announcer.tell(this.#past ? undefined : board.entries[0], rules.scale, this.#words);
     this.#fire('leaderboard-draw', { board, rules: this.#rules });
     if (this.hasAttribute('frozen') && !this.#past) this.#freeze();
   }
@@ -308,15 +305,6 @@ export class LeaderBoard extends HTMLElement {
     if (!shown) return;
     const [rank, score] = [this.#words.count(shown.rank), this.#words.score(shown.score, this.#rules?.scale)];
     this.#find('announcer').textContent = this.#words.say('revealed', { rank, score, name: shown.display_name || shown.user_id });
-  }
-
-  #announce(first, { scale }) {
-    const isNew = this.#leader !== null && first && first.user_id !== this.#leader;
-    this.#leader = first?.position === 1 ? first.user_id : null;
-    if (!isNew || this.#leader === null || performance.now() - this.#announcedAt < ANNOUNCE_MS) return;
-    this.#announcedAt = performance.now();
-    const name = first.display_name || first.user_id;
-    this.#find('announcer').textContent = this.#words.say('leads', { name, score: this.#words.score(first.score, scale) });
   }
 
   #tell() {

@@ -111,6 +111,13 @@ export default {
     send: 'Teilen …',
     isPrivate: 'Dieses Board ist privat: wer die Adresse öffnet, braucht einen eigenen Schlüssel.',
   },
+  replay: {
+    open: 'Rückblick',
+    play: 'Abspielen',
+    pause: 'Anhalten',
+    time: 'Zeit',
+    live: 'Zurück zu live',
+  },
   statistics: {
     open: 'Statistik',
     spread: 'Wie sich die Punkte verteilen',

@@ -111,6 +111,13 @@ export default {
     send: 'Share …',
     isPrivate: 'This board is private: those who open the address need a key of their own.',
   },
+  replay: {
+    open: 'Replay',
+    play: 'Play',
+    pause: 'Pause',
+    time: 'Time',
+    live: 'Back to live',
+  },
   statistics: {
     open: 'Statistics',
     spread: 'How the scores are spread',

@@ -113,10 +113,19 @@ def test_the_keyboard_reaches_everything(live_server: Any, board: str, page: Pag
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
     order = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         order.append(page.evaluate("document.activeElement.id || document.activeElement.value"))
-    assert order == ["search-q", "key-open", "statistics-open", "share-open", "namespace", "limit", "all"]
+    assert order == [
+        "search-q",
+        "key-open",
+        "replay-open",
+        "statistics-open",
+        "share-open",
+        "namespace",
+        "limit",
+        "all",
+    ]
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"))

@@ -62,3 +62,25 @@ def test_the_newest_wish_waits_as_long_as_the_server_says(
     assert ["2020-01-01" in questions[0][1], "2099-01-01" in questions[1][1], len(questions)] == [True, True, 2]
     assert questions[1][0] - questions[0][0] >= 1
     watched.forgive("503")
+
+
+def test_the_page_plays_a_board_from_its_past(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
+    give(api, board, "wren", 20)
+    page.goto(f"{live_server.url}/#/{board}/all")
+    shown(page, ("1", "wren", "20"), ("2", "otter", "9"), ("3", HOSTILE, "5"), ("4", "heron", "3"))
+    wait_for_state(page, "Live")
+    page.get_by_role("button", name="Replay").click()
+    wait_for_state(page, "Past")
+    time_slider = page.get_by_role("slider", name="Time")
+    expect(time_slider).to_be_focused()
+    time_slider.press("Home")  # 30 days ago nobody was there.
+    expect(page.locator("#note h2")).to_have_text("No scores yet")
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(time_slider).to_have_value("1")
+    page.get_by_role("button", name="Pause").click()
+    time_slider.press("End")
+    expect(page.locator("#rows tr")).not_to_have_count(0)
+    page.get_by_role("button", name="Back to live").click()
+    wait_for_state(page, "Live")
+    expect(time_slider).to_be_hidden()
+    shown(page, ("1", "wren", "20"), ("2", "otter", "9"), ("3", HOSTILE, "5"), ("4", "heron", "3"))

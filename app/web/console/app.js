@@ -10,6 +10,13 @@ import { namespaces } from './namespaces.js';
 import { quarantine } from './quarantine.js';
 import { say, words } from './text.js';
 
+// The second click of a double click meets another button than its hand meant: one that revokes, or shows again.
+document.addEventListener('click', (event) => {
+  if (event.detail < 2 || !event.target.closest('button')) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+
 const $ = (id) => document.getElementById(id);
 const PLACES = { moderate, quarantine, namespaces, keys, events, health };
 const NO_NAMES = new Set(['health', 'keys', 'namespaces']);
